@@ -1,0 +1,315 @@
+import { readFileSync } from 'node:fs';
+import { schemas, configuration as validate } from '#validators';
+import { CpiError } from '../cpi/errors.ts';
+import type { ProxySettings } from '../http/proxy.ts';
+import type { RetryPolicy } from '../http/retry.ts';
+import type { ConnectionSettings } from '../http/transport.ts';
+import type { MigrationPolicy } from '../openstack/cinder/volumes.ts';
+import type { EndpointInterface } from '../openstack/keystone/catalog.ts';
+import type { Credentials } from '../openstack/keystone/credentials.ts';
+import type { SessionOptions } from '../openstack/session.ts';
+import type { Patience } from '../openstack/wait-for.ts';
+import type { RegistrySettings } from '../registry/client.ts';
+import { violations } from '../validation/violations.ts';
+import type { ConfigurationSections } from './schema.ts';
+import { secretsOf } from './secrets.ts';
+
+/** What the CPI is told once per invocation: validated, complete with defaults, frozen. */
+export interface Configuration {
+  readonly session: SessionOptions;
+  readonly connection: ConnectionSettings;
+  readonly retry: RetryPolicy;
+  readonly patience: Patience;
+  readonly cloud: CloudSettings;
+  /** Undefined values are those that are not configured. */
+  readonly registry: RegistrySettings;
+  /** Merged into the settings of every agent. */
+  readonly agent: Readonly<Record<string, unknown>>;
+  /** Values that may never appear in a log or message. */
+  readonly secrets: readonly string[];
+  /** What an operator should know about the configuration, for the log. */
+  readonly warnings: readonly string[];
+}
+
+/** How VMs, disks and stemcells are made. */
+export interface CloudSettings {
+  readonly defaultKeyName: string | undefined;
+  readonly defaultSecurityGroups: readonly string[];
+  readonly defaultVolumeType: string | undefined;
+  readonly bootFromVolume: boolean;
+  readonly configDrive: 'disk' | 'cdrom' | undefined;
+  readonly useDhcp: boolean;
+  readonly ignoreServerAvailabilityZone: boolean;
+  readonly humanReadableVmNames: boolean;
+  readonly stemcellPublicVisibility: boolean;
+  readonly maxDiskSizeMib: number | undefined;
+  readonly retypeMigrationPolicy: MigrationPolicy;
+}
+
+type OpenStackSection = ConfigurationSections['openstack'];
+
+const CREDENTIALS =
+  'username and api_key or application_credential_id and application_credential_secret is required';
+const DEFAULT_IDLE_SECONDS = 60;
+const MAX_RESENDS = 2;
+
+/**
+ * Checks and completes `cloud.properties`, with the context already merged in.
+ * @param environment proxies of the process's environment
+ * @throws {CpiError} that lists every problem by property
+ */
+export function parseConfiguration(properties: unknown, environment: ProxySettings): Configuration {
+  const sections = withoutNulls(properties);
+  if (!hasOpenStack(sections)) {
+    throw invalid(["No 'openstack' properties specified."]);
+  }
+  if (!isValid(sections)) {
+    throw invalid([...wrongTypes(sections), ...removedProperties(sections.openstack)]);
+  }
+  const { openstack } = sections;
+  const ca = certificates(openstack.connection_options ?? {});
+  const problems = [
+    ...removedProperties(openstack),
+    ...urlProblems(openstack),
+    ...credentialProblems(openstack),
+    ...ca.problems,
+  ];
+  if (problems.length > 0) {
+    throw invalid(problems);
+  }
+  return deepFreeze({
+    session: {
+      authUrl: keystoneV3Url(openstack.auth_url ?? ''),
+      credentials: credentials(openstack),
+      region: openstack.region || undefined,
+      endpointInterface: endpointInterface(openstack.endpoint_type),
+    },
+    connection: connection(openstack, ca.pem, environment),
+    retry: retryPolicy(sections),
+    patience: {
+      timeoutMs: Number(openstack.state_timeout ?? 300) * 1000,
+      pollIntervalMs: Number(openstack.wait_resource_poll_interval ?? 5) * 1000,
+      resends: Math.min(MAX_RESENDS, retryPolicy(sections).maxRetries),
+    },
+    cloud: cloudSettings(openstack),
+    registry: sections.registry ?? {},
+    agent: sections.agent ?? {},
+    secrets: secretsOf(sections),
+    warnings: warnings(openstack),
+  });
+}
+
+function cloudSettings(openstack: OpenStackSection): CloudSettings {
+  return {
+    defaultKeyName: openstack.default_key_name || undefined,
+    defaultSecurityGroups: openstack.default_security_groups ?? [],
+    defaultVolumeType: openstack.default_volume_type || undefined,
+    bootFromVolume: openstack.boot_from_volume ?? false,
+    configDrive: openstack.config_drive,
+    useDhcp: openstack.use_dhcp ?? true,
+    ignoreServerAvailabilityZone: openstack.ignore_server_availability_zone ?? false,
+    humanReadableVmNames: openstack.human_readable_vm_names ?? false,
+    stemcellPublicVisibility: openstack.stemcell_public_visibility ?? false,
+    maxDiskSizeMib: openstack.max_disk_size,
+    retypeMigrationPolicy: openstack.retype_migration_policy ?? 'on-demand',
+  };
+}
+
+function retryPolicy(sections: ConfigurationSections): RetryPolicy {
+  const configured = sections.retry_config?.default;
+  return {
+    maxRetries: configured?.max_attempts ?? 10,
+    maxPauseMs: (configured?.sleep_duration ?? 3) * 1000,
+    maxRetryAfterMs: Number(sections.openstack.state_timeout ?? 300) * 1000,
+  };
+}
+
+function connection(
+  openstack: OpenStackSection,
+  ca: string | undefined,
+  environment: ProxySettings,
+): ConnectionSettings {
+  const options = openstack.connection_options ?? {};
+  const idleMs = (seconds: number | undefined) => (seconds ?? DEFAULT_IDLE_SECONDS) * 1000;
+  return {
+    connectTimeoutMs: idleMs(options.connect_timeout),
+    readTimeoutMs: idleMs(options.read_timeout),
+    writeTimeoutMs: idleMs(options.write_timeout),
+    verifyPeer: options.ssl_verify_peer ?? true,
+    ca,
+    proxy: options.proxy ? { httpProxy: options.proxy, httpsProxy: options.proxy } : environment,
+  };
+}
+
+function credentials(openstack: OpenStackSection): Credentials {
+  const { application_credential_id: id, application_credential_secret: secret } = openstack;
+  if (id && secret) {
+    return { kind: 'application_credential', id, secret };
+  }
+  const domain = openstack.domain ?? '';
+  return {
+    kind: 'password',
+    username: openstack.username ?? '',
+    password: openstack.api_key ?? '',
+    userDomain: openstack.user_domain_name || domain,
+    project: openstack.project_id
+      ? { id: openstack.project_id }
+      : { name: openstack.project ?? '', domain: openstack.project_domain_name || domain },
+  };
+}
+
+function endpointInterface(type: OpenStackSection['endpoint_type'] = 'publicURL'): EndpointInterface {
+  return type.startsWith('public') ? 'public' : type.startsWith('internal') ? 'internal' : 'admin';
+}
+
+/** A URL without version is taken as v3. */
+function keystoneV3Url(authUrl: string): string {
+  return `${authUrl.replace(/\/v3(\/.*)?$/, '').replace(/\/+$/, '')}/v3`;
+}
+
+function certificates(options: NonNullable<OpenStackSection['connection_options']>): {
+  pem: string | undefined;
+  problems: string[];
+} {
+  const inline = options.ca_cert?.trim();
+  if (inline) {
+    return checkedPem('openstack.connection_options.ca_cert', inline);
+  }
+  if (!options.ssl_ca_file) {
+    return { pem: undefined, problems: [] };
+  }
+  const property = 'openstack.connection_options.ssl_ca_file';
+  try {
+    const content = readFileSync(options.ssl_ca_file, 'utf8').trim();
+    return content ? checkedPem(property, content) : { pem: undefined, problems: [] };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return { pem: undefined, problems: [`${property} must be a readable file: ${reason}`] };
+  }
+}
+
+function checkedPem(property: string, pem: string): { pem: string | undefined; problems: string[] } {
+  return pem.includes('-----BEGIN CERTIFICATE-----')
+    ? { pem, problems: [] }
+    : { pem: undefined, problems: [`${property} must be one or more certificates in PEM format`] };
+}
+
+function urlProblems(openstack: OpenStackSection): string[] {
+  const { auth_url: authUrl, connection_options: options } = openstack;
+  const problems: string[] = [];
+  if (!isHttpUrl(authUrl)) {
+    problems.push('openstack.auth_url must be a URL');
+  }
+  if (options?.proxy && !isHttpUrl(options.proxy)) {
+    problems.push('openstack.connection_options.proxy must be a URL');
+  }
+  return problems;
+}
+
+function isHttpUrl(text: string | undefined): boolean {
+  return ['http:', 'https:'].includes(URL.parse(text ?? '')?.protocol ?? '');
+}
+
+/** What OpenStack or this CPI no longer has, with what to use instead. */
+function removedProperties(openstack: Record<string, unknown>): string[] {
+  const problems: string[] = [];
+  if (typeof openstack.auth_url === 'string' && openstack.auth_url.includes('/v2.0')) {
+    problems.push(
+      'openstack.auth_url: Keystone v2.0 is not supported (removed from OpenStack in Queens); use the v3 endpoint and ' +
+        'openstack.project, openstack.domain instead of openstack.tenant',
+    );
+  }
+  if (openstack.use_nova_networking === true) {
+    problems.push(
+      'openstack.use_nova_networking: nova-network is not supported (removed from OpenStack in Rocky); remove the property',
+    );
+  }
+  if (openstack.enable_auto_anti_affinity !== undefined) {
+    problems.push(
+      "Property 'enable_auto_anti_affinity' is no longer supported. Please remove it from your configuration.",
+    );
+  }
+  return problems;
+}
+
+function credentialProblems(openstack: OpenStackSection): string[] {
+  const password = [openstack.username, openstack.api_key].filter(Boolean).length;
+  const application = [openstack.application_credential_id, openstack.application_credential_secret].filter(
+    Boolean,
+  ).length;
+  const isPassword = password === 2 && application === 0;
+  const isApplication = application === 2 && password === 0;
+  if (!isPassword && !isApplication) {
+    return [CREDENTIALS];
+  }
+  return isPassword ? scopeProblems(openstack) : [];
+}
+
+function scopeProblems(openstack: OpenStackSection): string[] {
+  const problems: string[] = [];
+  if (!openstack.domain && !openstack.user_domain_name) {
+    problems.push('openstack.domain or openstack.user_domain_name is required');
+  }
+  if (openstack.project_id) {
+    return problems;
+  }
+  if (!openstack.project) {
+    problems.push('openstack.project or openstack.project_id is required');
+  } else if (!openstack.domain && !openstack.project_domain_name) {
+    problems.push('openstack.domain or openstack.project_domain_name is required');
+  }
+  return problems;
+}
+
+function warnings(openstack: OpenStackSection): string[] {
+  const texts: string[] = [];
+  if (openstack.tenant !== undefined) {
+    texts.push('openstack.tenant is ignored: Keystone v3 has projects, see openstack.project');
+  }
+  if (openstack.connection_options?.ssl_verify_peer === false) {
+    texts.push('openstack.connection_options.ssl_verify_peer is false: certificates are not verified');
+  }
+  return texts;
+}
+
+function wrongTypes(sections: unknown): string[] {
+  return violations(schemas.configuration, validate, sections).map(
+    ({ path, expected }) => `${path.join('.')} must be ${expected}`,
+  );
+}
+
+function invalid(problems: string[]): CpiError {
+  return new CpiError(`Invalid OpenStack cloud properties: ${problems.join('; ')}`);
+}
+
+function hasOpenStack(value: unknown): value is { openstack: Record<string, unknown> } {
+  return isRecord(value) && isRecord(value.openstack) && Object.keys(value.openstack).length > 0;
+}
+
+function isValid(value: unknown): value is ConfigurationSections {
+  return validate(value);
+}
+
+/** A null value equals an absent key, at any depth. */
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) {
+    return value.map(withoutNulls);
+  }
+  if (!isRecord(value)) {
+    return value;
+  }
+  const kept = Object.entries(value).filter(([, inner]) => inner !== null);
+  return Object.fromEntries(kept.map(([name, inner]) => [name, withoutNulls(inner)]));
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    Object.values(value).forEach(deepFreeze);
+  }
+  return value;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,76 @@
+import Type, { type Static, type TSchema } from 'typebox';
+
+const string = () => Type.Optional(Type.String({ description: 'a string' }));
+const boolean = () => Type.Optional(Type.Boolean({ description: 'true or false' }));
+const seconds = (minimum = 0) => Type.Optional(Type.Number({ description: 'a number of seconds', minimum }));
+const secondsOrText = () =>
+  Type.Optional(
+    Type.Union([Type.Number({ minimum: 0 }), Type.String({ pattern: '^\\d+(\\.\\d+)?$' })], {
+      description: 'a number of seconds',
+    }),
+  );
+const open = <T extends Record<string, TSchema>>(properties: T) =>
+  Type.Optional(Type.Object(properties, { description: 'an object', additionalProperties: Type.Unknown() }));
+const oneOf = <const T extends string[]>(...values: T) => {
+  const names = values.map((value) => `'${value}'`).join(', ');
+  const description = names.replace(/, ([^,]+)$/, ' or $1');
+  return Type.Optional(Type.Unsafe<T[number]>({ enum: values, description }));
+};
+
+/** What is read of `cloud.properties`, after keys with null values were dropped. Other keys are ignored. */
+export const configurationSchema = Type.Object({
+  openstack: Type.Object(
+    {
+      auth_url: string(),
+      username: string(),
+      api_key: string(),
+      application_credential_id: string(),
+      application_credential_secret: string(),
+      project: string(),
+      project_id: string(),
+      domain: string(),
+      user_domain_name: string(),
+      project_domain_name: string(),
+      tenant: string(),
+      region: string(),
+      endpoint_type: oneOf('publicURL', 'internalURL', 'adminURL', 'public', 'internal', 'admin'),
+      state_timeout: secondsOrText(),
+      wait_resource_poll_interval: secondsOrText(),
+      connection_options: open({
+        ca_cert: string(),
+        ssl_ca_file: string(),
+        ssl_verify_peer: boolean(),
+        connect_timeout: seconds(0.001),
+        read_timeout: seconds(0.001),
+        write_timeout: seconds(0.001),
+        proxy: string(),
+      }),
+      default_key_name: string(),
+      default_security_groups: Type.Optional(
+        Type.Array(Type.String({ description: 'a string' }), { description: 'an array of strings' }),
+      ),
+      default_volume_type: string(),
+      boot_from_volume: boolean(),
+      config_drive: oneOf('disk', 'cdrom'),
+      use_dhcp: boolean(),
+      ignore_server_availability_zone: boolean(),
+      human_readable_vm_names: boolean(),
+      stemcell_public_visibility: boolean(),
+      use_nova_networking: boolean(),
+      max_disk_size: Type.Optional(Type.Integer({ description: 'an integer (MiB)', minimum: 1 })),
+      retype_migration_policy: oneOf('never', 'on-demand'),
+    },
+    { description: 'an object', additionalProperties: Type.Unknown() },
+  ),
+  registry: open({ endpoint: string(), user: string(), password: string() }),
+  agent: Type.Optional(Type.Record(Type.String(), Type.Unknown(), { description: 'an object' })),
+  retry_config: open({
+    default: open({
+      max_attempts: Type.Optional(Type.Integer({ description: 'an integer from 0', minimum: 0 })),
+      sleep_duration: seconds(),
+    }),
+  }),
+  invoker: open({ target: oneOf('local') }),
+});
+
+export type ConfigurationSections = Static<typeof configurationSchema>;

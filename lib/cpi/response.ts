@@ -1,0 +1,38 @@
+import type { Redactor } from '../log/redactor.ts';
+import { OpenStackError } from '../openstack/errors.ts';
+import { RegistryError } from '../registry/client.ts';
+import { BoshError, CloudError, CpiError } from './errors.ts';
+
+/** https://bosh.io/docs/cpi-api-rpc/#response */
+export type CpiResponse =
+  | { result: unknown; error: null; log: string }
+  | { result: null; error: { type: string; message: string; ok_to_retry: boolean }; log: string };
+
+export function success(result: unknown, log = ''): CpiResponse {
+  return { result: result ?? null, error: null, log };
+}
+
+export function failure(error: BoshError, redactor: Redactor, log = ''): CpiResponse {
+  return {
+    result: null,
+    error: { type: error.type, message: redactor.text(error.message), ok_to_retry: error.okToRetry },
+    log,
+  };
+}
+
+/** The only bridge from errors of OpenStack and the registry to those of BOSH; undefined for a defect of the CPI. */
+export function boshError(error: unknown): BoshError | undefined {
+  if (error instanceof BoshError) {
+    return error;
+  }
+  if (error instanceof OpenStackError || error instanceof RegistryError) {
+    return new CloudError(error.message, { cause: error });
+  }
+  return undefined;
+}
+
+/** For what must not happen. */
+export function defect(error: unknown): CpiError {
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return new CpiError(`Internal error of the OpenStack CPI, please report it: ${text}`, { cause: error });
+}

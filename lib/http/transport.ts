@@ -1,0 +1,305 @@
+import http, { type ClientRequest, type IncomingMessage, type RequestOptions } from 'node:http';
+import https from 'node:https';
+import type { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
+import tls from 'node:tls';
+import axios, { type AxiosProxyConfig } from 'axios';
+import type { Logger } from '../log/logger.ts';
+import { ConnectionError } from './errors.ts';
+import { type ProxySettings, proxyFor } from './proxy.ts';
+
+export type HttpMethod = 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
+
+/** How to reach servers. Times are in milliseconds and count idleness, not totals: an upload that moves may take hours. */
+export interface ConnectionSettings {
+  connectTimeoutMs: number;
+  readTimeoutMs: number;
+  writeTimeoutMs: number;
+  verifyPeer: boolean;
+  /** PEM certificates that are trusted beside the system's. */
+  ca?: string | undefined;
+  proxy: ProxySettings;
+}
+
+export interface HttpRequest {
+  method: HttpMethod;
+  url: string;
+  headers?: Record<string, string>;
+  /** Sent as JSON. */
+  json?: unknown;
+  /** Sent as it is; needs a Content-Length header. Never logged. */
+  stream?: Readable;
+  /** Keeps the bodies of this exchange out of the log. */
+  secret?: boolean;
+}
+
+export interface HttpResponse {
+  status: number;
+  reason: string;
+  /** Names in lower case. */
+  headers: Record<string, string>;
+  text: string;
+}
+
+const MAX_REDIRECTS = 5;
+const LOGGED_BODY_CHARACTERS = 4096;
+const CREDENTIAL_HEADERS = new Set(['x-auth-token', 'authorization']);
+
+/** HTTP with the operator's certificates, proxies and time limits, each exchange in the log. Any status is an answer. */
+export class Transport {
+  readonly #settings: ConnectionSettings;
+  readonly #log: Logger;
+  readonly #userAgent: string;
+  readonly #agents = new Map<string, http.Agent | https.Agent>();
+
+  constructor(settings: ConnectionSettings, userAgent: string, log: Logger) {
+    this.#settings = settings;
+    this.#userAgent = userAgent;
+    this.#log = log;
+  }
+
+  /**
+   * Sends one request. Redirects are followed for GET and HEAD, without credentials when they lead to another host.
+   * @throws {ConnectionError} when there is no complete answer
+   */
+  async send(request: HttpRequest): Promise<HttpResponse> {
+    let response = await this.#exchange(request);
+    let current = request;
+    for (let hop = 0; hop < MAX_REDIRECTS && isRedirect(current, response); hop++) {
+      current = redirected(current, response);
+      response = await this.#exchange(current);
+    }
+    return response;
+  }
+
+  /** Closes connections that are kept open for further requests. */
+  close(): void {
+    for (const agent of this.#agents.values()) {
+      agent.destroy();
+    }
+    this.#agents.clear();
+  }
+
+  async #exchange(request: HttpRequest): Promise<HttpResponse> {
+    const headers = this.#headers(request);
+    const body = request.json === undefined ? undefined : JSON.stringify(request.json);
+    this.#logRequest(request, headers);
+    const progress = { sent: false };
+    const startedAt = Date.now();
+    try {
+      const url = new URL(request.url);
+      const agent = this.#agentFor(url, request.method);
+      const proxy = proxyFor(url, this.#settings.proxy);
+      const answer = await axios.request<string>({
+        method: request.method,
+        url: request.url,
+        headers,
+        data: request.stream ?? body,
+        ...(agent instanceof https.Agent ? { httpsAgent: agent } : { httpAgent: agent }),
+        proxy: proxy ? axiosProxy(proxy) : false,
+        transport: this.#watchedTransport(progress),
+        maxRedirects: 0,
+        maxBodyLength: Number.POSITIVE_INFINITY,
+        maxContentLength: Number.POSITIVE_INFINITY,
+        responseType: 'text',
+        transformRequest: [(data) => data],
+        transformResponse: [(data) => data],
+        validateStatus: () => true,
+      });
+      const response: HttpResponse = {
+        status: answer.status,
+        reason: answer.statusText,
+        headers: flatHeaders(answer.headers),
+        text: answer.data ?? '',
+      };
+      this.#logResponse(request, response, Date.now() - startedAt);
+      return response;
+    } catch (error) {
+      const failure = connectionError(request, progress.sent, error);
+      this.#log.debug(
+        `http.error ${request.method} ${this.#log.redactor.url(request.url)} (${Date.now() - startedAt} ms) ${failure.message}`,
+      );
+      throw failure;
+    }
+  }
+
+  #headers(request: HttpRequest): Record<string, string> {
+    return {
+      Accept: 'application/json',
+      'User-Agent': this.#userAgent,
+      ...(request.json === undefined ? {} : { 'Content-Type': 'application/json' }),
+      ...request.headers,
+    };
+  }
+
+  /** A POST gets a connection of its own: on a kept one, the server's idle close could make its fate unknown. */
+  #agentFor(url: URL, method: HttpMethod): http.Agent | https.Agent {
+    const keepAlive = method !== 'POST';
+    const name = `${url.protocol} ${keepAlive}`;
+    const agent = this.#agents.get(name) ?? createAgent(url.protocol, keepAlive, this.#settings);
+    this.#agents.set(name, agent);
+    return agent;
+  }
+
+  /** Node's client, which tells when the connection stands, and watches the three time limits. */
+  #watchedTransport(progress: { sent: boolean }) {
+    const settings = this.#settings;
+    return {
+      request(options: RequestOptions, onResponse: (response: IncomingMessage) => void): ClientRequest {
+        const client = options.protocol === 'https:' ? https : http;
+        const request = client.request(options, onResponse);
+        watch(request, progress, settings);
+        return request;
+      },
+    };
+  }
+
+  #logRequest(request: HttpRequest, headers: Record<string, string>): void {
+    const redactor = this.#log.redactor;
+    const body = request.stream
+      ? `<${headers['Content-Length'] ?? 'unknown'} bytes>`
+      : loggedBody(request.secret ? '<redacted>' : redactor.json(request.json));
+    this.#log.debug(
+      `http.request ${request.method} ${redactor.url(request.url)} headers: ${redactor.headers(headers)} body: ${body}`,
+    );
+  }
+
+  #logResponse(request: HttpRequest, response: HttpResponse, tookMs: number): void {
+    const redactor = this.#log.redactor;
+    const body = request.secret
+      ? '<redacted>'
+      : loggedBody(redactor.json(parseJson(response.text) ?? response.text));
+    this.#log.debug(
+      `http.response ${response.status} ${response.reason} ${new URL(request.url).pathname} (${tookMs} ms) ` +
+        `headers: ${redactor.headers(response.headers)} body: ${body}`,
+    );
+  }
+}
+
+/** The JSON value of a body; undefined when it is empty or not JSON. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function createAgent(
+  protocol: string,
+  keepAlive: boolean,
+  settings: ConnectionSettings,
+): http.Agent | https.Agent {
+  if (protocol !== 'https:') {
+    return new http.Agent({ keepAlive });
+  }
+  return settings.verifyPeer
+    ? new https.Agent({ keepAlive, ca: trustedCertificates(settings.ca) })
+    : new https.Agent({ keepAlive, rejectUnauthorized: false });
+}
+
+/** Node's own roots, the machine's (where the operator's stemcell keeps a company's CA), and the configured ones. */
+function trustedCertificates(ca: string | undefined): string[] {
+  const system = typeof tls.getCACertificates === 'function' ? tls.getCACertificates('system') : [];
+  return [...new Set([...tls.rootCertificates, ...system, ...(ca ? [ca] : [])])];
+}
+
+function watch(request: ClientRequest, progress: { sent: boolean }, settings: ConnectionSettings): void {
+  const abort = (what: string, limitMs: number) => {
+    const reason = `${what} timeout after ${limitMs / 1000} s`;
+    request.destroy(Object.assign(new Error(reason), { code: 'ETIMEDOUT' }));
+  };
+  const connecting = setTimeout(() => abort('connect', settings.connectTimeoutMs), settings.connectTimeoutMs);
+  request.once('close', () => clearTimeout(connecting));
+  request.once('socket', (socket: Socket) => {
+    const connected = () => {
+      clearTimeout(connecting);
+      progress.sent = true;
+      const idleLimitMs = () => (request.writableFinished ? settings.readTimeoutMs : settings.writeTimeoutMs);
+      const onIdle = () => abort(request.writableFinished ? 'read' : 'write', idleLimitMs());
+      socket.setTimeout(idleLimitMs(), onIdle);
+      request.once('finish', () => socket.setTimeout(settings.readTimeoutMs));
+      request.once('close', () => socket.off('timeout', onIdle));
+    };
+    if (socket instanceof tls.TLSSocket && !request.reusedSocket) {
+      socket.once('secureConnect', connected);
+    } else if (socket.connecting) {
+      socket.once('connect', connected);
+    } else {
+      connected();
+    }
+  });
+}
+
+function axiosProxy(proxy: URL): AxiosProxyConfig {
+  const auth = proxy.username
+    ? {
+        auth: {
+          username: decodeURIComponent(proxy.username),
+          password: decodeURIComponent(proxy.password),
+        },
+      }
+    : {};
+  return {
+    protocol: proxy.protocol.replace(':', ''),
+    host: proxy.hostname,
+    port: Number(proxy.port || (proxy.protocol === 'https:' ? 443 : 80)),
+    ...auth,
+  };
+}
+
+const CERTIFICATE_REFUSED = /^(CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|ERR_TLS_CERT_)/;
+
+function connectionError(request: HttpRequest, requestSent: boolean, error: unknown): ConnectionError {
+  const cause = deepestCause(error);
+  const code = errorCode(cause) ?? errorCode(error) ?? '';
+  const certificateRefused = CERTIFICATE_REFUSED.test(code);
+  const text = cause.message || code || 'connection failed';
+  const reason = certificateRefused
+    ? `certificate verify failed for ${new URL(request.url).host} (${text}); set connection_options.ca_cert`
+    : text;
+  return new ConnectionError(
+    { method: request.method, url: request.url, requestSent, certificateRefused },
+    reason,
+    error,
+  );
+}
+
+function deepestCause(error: unknown): Error {
+  if (error instanceof AggregateError && error.errors[0] instanceof Error) {
+    return error.errors[0];
+  }
+  if (error instanceof Error && error.cause instanceof Error) {
+    return deepestCause(error.cause);
+  }
+  return error instanceof Error ? error : new Error(String(error));
+}
+
+function errorCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+function isRedirect(request: HttpRequest, response: HttpResponse): boolean {
+  const redirects = [301, 302, 303, 307, 308].includes(response.status);
+  return redirects && response.headers.location !== undefined && ['GET', 'HEAD'].includes(request.method);
+}
+
+function redirected(request: HttpRequest, response: HttpResponse): HttpRequest {
+  const from = new URL(request.url);
+  const to = new URL(response.headers.location ?? '', from);
+  const headers = Object.entries(request.headers ?? {}).filter(
+    ([name]) => to.host === from.host || !CREDENTIAL_HEADERS.has(name.toLowerCase()),
+  );
+  return { ...request, url: to.href, headers: Object.fromEntries(headers) };
+}
+
+function flatHeaders(headers: object): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name.toLowerCase(), String(value)]),
+  );
+}
+
+function loggedBody(text: string): string {
+  const cut = text.length - LOGGED_BODY_CHARACTERS;
+  return cut > 0 ? `${text.slice(0, LOGGED_BODY_CHARACTERS)}... (${cut} characters more)` : text;
+}

@@ -1,0 +1,69 @@
+import { randomUUID } from 'node:crypto';
+import { parseConfiguration } from '../config/configuration.ts';
+import { mergeContext } from '../config/context.ts';
+import { proxyEnvironment } from '../config/environment.ts';
+import { USER_AGENT } from '../cpi/version.ts';
+import { Transport } from '../http/transport.ts';
+import { Redactor } from '../log/redactor.ts';
+import { OpenStack } from '../openstack/openstack.ts';
+import { RegistryClient } from '../registry/client.ts';
+import { noRegistry } from '../registry/noop.ts';
+import type { CallContext, Middleware, MiddlewareRequest } from './call-context.ts';
+
+/**
+ * Reads the configuration and builds the clients of one invocation. Nothing is sent before a method asks for it, and nothing
+ * is kept for the next invocation.
+ */
+export function clients(): Middleware {
+  const transports = new WeakMap<object, Transport>();
+
+  const before = ({ event, context }: MiddlewareRequest) => {
+    const { request, log: unconfiguredLog } = context.cpi ?? {};
+    if (!request || !unconfiguredLog) {
+      throw new Error('clients must be used after envelope and requestShape');
+    }
+    const configuration = parseConfiguration(
+      mergeContext(configuredProperties(event), request.context),
+      proxyEnvironment(),
+    );
+    const log = unconfiguredLog.redacting(new Redactor(configuration.secrets));
+    for (const warning of configuration.warnings) {
+      log.warn(warning);
+    }
+    const transport = new Transport(configuration.connection, USER_AGENT, log);
+    transports.set(context, transport);
+    const { retry, patience, registry } = configuration;
+    context.cpi = {
+      request,
+      log,
+      invocationId: request.invocation?.id ?? randomUUID(),
+      attempt: request.invocation?.attempt ?? 1,
+      cloud: configuration.cloud,
+      agent: configuration.agent,
+      openstack: new OpenStack(configuration.session, { transport, retry, patience, log }),
+      registry: {
+        settings: registry,
+        connect: () => {
+          const { endpoint, user, password } = registry;
+          return endpoint && user !== undefined && password !== undefined
+            ? new RegistryClient({ endpoint, user, password }, { transport, retry, log })
+            : noRegistry;
+        },
+      },
+    } satisfies CallContext;
+  };
+
+  const close = ({ context }: MiddlewareRequest) => transports.get(context)?.close();
+
+  return { before, after: close, onError: close };
+}
+
+function configuredProperties(event: unknown): unknown {
+  return property(property(property(event, 'config'), 'cloud'), 'properties');
+}
+
+function property(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null
+    ? Object.entries(value).find(([key]) => key === name)?.[1]
+    : undefined;
+}

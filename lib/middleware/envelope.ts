@@ -1,0 +1,42 @@
+import { requestIdOf } from '../cpi/request.ts';
+import { boshError, type CpiResponse, failure, success } from '../cpi/response.ts';
+import { Logger } from '../log/logger.ts';
+import { Transcript } from '../log/transcript.ts';
+import type { Middleware, MiddlewareRequest } from './call-context.ts';
+
+/**
+ * Puts results and errors into the CPI's response. To be used first, so that it ends last. An error that is none of the
+ * domain's is a defect of the CPI and stays an error of the function.
+ */
+export function envelope(): Middleware {
+  const transcripts = new WeakMap<object, Transcript>();
+
+  const before = (request: MiddlewareRequest) => {
+    const transcript = new Transcript();
+    transcripts.set(request.context, transcript);
+    request.context.cpi = {
+      log: new Logger(request.context.logSink ?? transcript.add, { requestId: requestIdOf(request.event) }),
+    };
+  };
+
+  const after = (request: MiddlewareRequest) => {
+    request.response = success(request.response, transcripts.get(request.context)?.toString());
+  };
+
+  const onError = (request: MiddlewareRequest) => {
+    const error = boshError(request.error);
+    const log = request.context.cpi?.log;
+    if (error === undefined || log === undefined) {
+      return;
+    }
+    log.error(`method failed: ${error.type} ${error.message}`);
+    const response: CpiResponse = failure(
+      error,
+      log.redactor,
+      transcripts.get(request.context)?.toString() ?? '',
+    );
+    request.response = response;
+  };
+
+  return { before, after, onError };
+}

@@ -1,0 +1,11 @@
+import type { CpiMethod } from '../cpi/methods.ts';
+import { parseRequest } from '../cpi/request.ts';
+import type { Middleware, MiddlewareRequest } from './call-context.ts';
+
+/** Checks what all methods' requests have in common. */
+export function requestShape(method: CpiMethod): Middleware {
+  const before = ({ event, context }: MiddlewareRequest) => {
+    context.cpi = { ...context.cpi, request: parseRequest(event, method) };
+  };
+  return { before };
+}

@@ -1,0 +1,82 @@
+import { keepOne } from '../keep-one.ts';
+import { sendOnce } from '../send-once.ts';
+import { path, type ServiceClient } from '../service-client.ts';
+import { type Patience, waitFor, waitUntilGone } from '../wait-for.ts';
+
+export interface Snapshot {
+  id: string;
+  name: string;
+  status: string;
+  volume_id: string;
+  created_at?: string;
+}
+
+export interface SnapshotRequest {
+  volume_id: string;
+  name: string;
+  description: string;
+  /** Also of a volume in use. */
+  force: true;
+  metadata: Record<string, string>;
+}
+
+/** https://docs.openstack.org/api-ref/block-storage/v3/#volume-snapshots-snapshots */
+export class Snapshots {
+  readonly #cinder: ServiceClient;
+  readonly #patience: Patience;
+
+  constructor(cinder: ServiceClient, patience: Patience) {
+    this.#cinder = cinder;
+    this.#patience = patience;
+  }
+
+  async find(id: string): Promise<Snapshot | undefined> {
+    return (await this.#cinder.find<{ snapshot: Snapshot }>(path`/snapshots/${id}`))?.snapshot;
+  }
+
+  /** Creates a snapshot whose name is used for nothing else, so that an unconfirmed one can be found. */
+  async create(snapshot: SnapshotRequest): Promise<Snapshot> {
+    return sendOnce(
+      {
+        send: async () =>
+          (await this.#cinder.post<{ snapshot: Snapshot }>('/snapshots', { snapshot })).snapshot,
+        effect: () => this.adopt(snapshot.name),
+      },
+      this.#patience,
+    );
+  }
+
+  /** The snapshot of this name that works, else the oldest; the others are deleted. */
+  async adopt(name: string): Promise<Snapshot | undefined> {
+    const { snapshots } = await this.#cinder.get<{ snapshots: Snapshot[] }>('/snapshots/detail', {
+      query: { name },
+    });
+    return keepOne(snapshots, {
+      works: (snapshot) => !snapshot.status.startsWith('error'),
+      createdAt: (snapshot) => snapshot.created_at ?? '',
+      remove: (snapshot) => this.delete(snapshot.id),
+    });
+  }
+
+  async delete(id: string): Promise<void> {
+    await this.#cinder.delete(path`/snapshots/${id}`);
+  }
+
+  async waitUntilAvailable(id: string): Promise<Snapshot> {
+    return waitFor(this.#wait(id, ['available']), this.#patience);
+  }
+
+  async waitUntilGone(id: string): Promise<void> {
+    await waitUntilGone(this.#wait(id, ['deleted']), this.#patience);
+  }
+
+  #wait(id: string, targets: string[]) {
+    return {
+      kind: 'Snapshot' as const,
+      id,
+      look: () => this.find(id),
+      state: (snapshot: Snapshot) => snapshot.status,
+      targets,
+    };
+  }
+}

@@ -1,0 +1,194 @@
+import { BadRequestError, type HttpError } from '../errors.ts';
+import { keepOne } from '../keep-one.ts';
+import { sendOnce } from '../send-once.ts';
+import { path, type ServiceClient } from '../service-client.ts';
+import { type Patience, waitFor, waitUntilGone } from '../wait-for.ts';
+
+export interface Volume {
+  id: string;
+  name: string;
+  status: string;
+  /** GiB */
+  size: number;
+  volume_type: string | null;
+  migration_status?: string | null;
+  attachments: { server_id: string; device: string | null }[];
+  created_at?: string;
+}
+
+export interface VolumeRequest {
+  name: string;
+  description: string;
+  /** GiB */
+  size: number;
+  volume_type?: string;
+  availability_zone?: string;
+}
+
+export type MigrationPolicy = 'never' | 'on-demand';
+
+const SETTLED_MIGRATIONS = [null, undefined, 'none', 'success', 'error'];
+
+/** https://docs.openstack.org/api-ref/block-storage/v3/#volumes-volumes */
+export class Volumes {
+  readonly #cinder: ServiceClient;
+  readonly #patience: Patience;
+
+  constructor(cinder: ServiceClient, patience: Patience) {
+    this.#cinder = cinder;
+    this.#patience = patience;
+  }
+
+  async find(id: string): Promise<Volume | undefined> {
+    return (await this.#cinder.find<{ volume: Volume }>(path`/volumes/${id}`))?.volume;
+  }
+
+  async listByName(name: string): Promise<Volume[]> {
+    return (await this.#cinder.get<{ volumes: Volume[] }>('/volumes/detail', { query: { name } })).volumes;
+  }
+
+  /** Creates a volume whose name is used for nothing else, so that an unconfirmed one can be found. */
+  async create(volume: VolumeRequest): Promise<Volume> {
+    return sendOnce(
+      {
+        send: async () => (await this.#cinder.post<{ volume: Volume }>('/volumes', { volume })).volume,
+        effect: () => this.adopt(volume.name),
+      },
+      this.#patience,
+    );
+  }
+
+  /** The volume of this name that works, else the oldest; the others are deleted. */
+  async adopt(name: string): Promise<Volume | undefined> {
+    return keepOne(await this.listByName(name), {
+      works: (volume) => !volume.status.startsWith('error'),
+      createdAt: (volume) => volume.created_at ?? '',
+      remove: (volume) => this.delete(volume.id),
+    });
+  }
+
+  /** Deletes a volume and waits until it is gone. Cinder answers 400 to a repeated DELETE while it deletes. */
+  async deleteAndWait(id: string): Promise<void> {
+    try {
+      await this.delete(id);
+    } catch (error) {
+      if (!(error instanceof BadRequestError && (await this.#isBeingDeleted(id)))) {
+        throw error;
+      }
+    }
+    await waitUntilGone(this.#wait(id, ['deleted']), this.#patience);
+  }
+
+  async delete(id: string): Promise<void> {
+    await this.#cinder.delete(path`/volumes/${id}`);
+  }
+
+  /** Adds and overwrites; never removes. */
+  async updateMetadata(id: string, metadata: Record<string, string>): Promise<void> {
+    await this.#cinder.post(path`/volumes/${id}/metadata`, { metadata }, { idempotent: true });
+  }
+
+  /** @param sizeGib larger than the present size; the volume must not be attached */
+  async extend(id: string, sizeGib: number): Promise<Volume> {
+    await sendOnce(
+      {
+        send: () => this.#act(id, { 'os-extend': { new_size: sizeGib } }),
+        effect: async () => {
+          const volume = await this.find(id);
+          return volume && (volume.status.includes('extending') || volume.size >= sizeGib) ? true : undefined;
+        },
+      },
+      this.#patience,
+    );
+    return this.waitUntilAvailable(id);
+  }
+
+  /** Starts a change of type. Whether it was carried out shows only in the volume's type afterwards. */
+  async retype(id: string, type: string, migrationPolicy: MigrationPolicy): Promise<void> {
+    await sendOnce(
+      {
+        send: () => this.#act(id, { 'os-retype': { new_type: type, migration_policy: migrationPolicy } }),
+        effect: async () => {
+          const volume = await this.find(id);
+          return volume && (volume.status === 'retyping' || volume.volume_type === type) ? true : undefined;
+        },
+      },
+      this.#patience,
+    );
+  }
+
+  async waitUntilAvailable(id: string): Promise<Volume> {
+    return waitFor(this.#wait(id, ['available']), this.#patience);
+  }
+
+  /** Until a retype, and the move of data that may be part of it, is over. */
+  async waitUntilRetyped(id: string): Promise<Volume> {
+    const settled = (volume: Volume) =>
+      volume.status === 'available' && SETTLED_MIGRATIONS.includes(volume.migration_status);
+    return waitFor(
+      {
+        ...this.#wait(id, []),
+        targets: ['available'],
+        state: (volume) => (volume.status === 'available' && !settled(volume) ? 'migrating' : volume.status),
+      },
+      this.#patience,
+    );
+  }
+
+  /** Until attached. A volume that falls back to `available` after it was reserved was given up by Nova. */
+  async waitUntilInUse(id: string): Promise<Volume> {
+    let wasReserved = false;
+    return waitFor(
+      {
+        ...this.#wait(id, ['in-use']),
+        failed: (volume) => {
+          wasReserved ||= ['reserved', 'attaching'].includes(volume.status);
+          return volume.status.startsWith('error') || (wasReserved && volume.status === 'available');
+        },
+      },
+      this.#patience,
+    );
+  }
+
+  /** Until no longer attached to this server; a volume that vanishes meanwhile is fine. */
+  async waitUntilDetached(id: string, serverId: string): Promise<void> {
+    await waitUntilGone(
+      {
+        ...this.#wait(id, ['available']),
+        reached: (volume) =>
+          volume.status === 'in-use' &&
+          volume.attachments.length > 0 &&
+          !volume.attachments.some((attachment) => attachment.server_id === serverId),
+      },
+      this.#patience,
+    );
+  }
+
+  #wait(id: string, targets: string[]) {
+    return {
+      kind: 'Volume' as const,
+      id,
+      look: () => this.find(id),
+      state: (volume: Volume) => volume.status,
+      targets,
+    };
+  }
+
+  async #act(id: string, action: object): Promise<true> {
+    await this.#cinder.post(path`/volumes/${id}/action`, action);
+    return true;
+  }
+
+  async #isBeingDeleted(id: string): Promise<boolean> {
+    const volume = await this.find(id);
+    return volume === undefined || volume.status === 'deleting';
+  }
+}
+
+const QUOTA = /quota|exceed|LimitExceeded|no space|insufficient/i;
+
+/** Volume, snapshot or gigabyte quota, or capacity: 413, or 403 of a cloud with a proxy. */
+export function isStorageQuota(error: HttpError): boolean {
+  const isQuotaStatus = error.status === 413 && error.failure === 'final';
+  return isQuotaStatus || (error.status === 403 && QUOTA.test(error.reason));
+}

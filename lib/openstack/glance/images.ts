@@ -1,0 +1,110 @@
+import type { Readable } from 'node:stream';
+import { ConflictError } from '../errors.ts';
+import { path, type ServiceClient } from '../service-client.ts';
+import { type Patience, waitFor } from '../wait-for.ts';
+
+/** Custom properties stand beside these, as strings. */
+export interface Image {
+  id: string;
+  name: string | null;
+  status: string;
+  kernel_id?: string | null;
+  ramdisk_id?: string | null;
+  /** Of a kernel or ramdisk: the name of the image that it was uploaded with. */
+  stemcell?: string;
+}
+
+export interface ImageRequest {
+  id: string;
+  name: string;
+  disk_format: string;
+  container_format: string;
+  visibility: 'public' | 'private';
+  [property: string]: string;
+}
+
+const FAILED = ['killed', 'deleted', 'deactivated', 'pending_delete', 'error'];
+const TIMEOUT_HINT = '; increase openstack.state_timeout for slow image stores';
+
+/** Names that Glance keeps for itself. https://docs.openstack.org/api-ref/image/v2/#create-image */
+export const RESERVED_IMAGE_PROPERTIES: ReadonlySet<string> = new Set([
+  'id',
+  'name',
+  'status',
+  'visibility',
+  'size',
+  'virtual_size',
+  'checksum',
+  'os_hash_algo',
+  'os_hash_value',
+  'os_hidden',
+  'owner',
+  'created_at',
+  'updated_at',
+  'file',
+  'self',
+  'schema',
+  'locations',
+  'direct_url',
+  'tags',
+  'min_disk',
+  'min_ram',
+  'protected',
+  'container_format',
+  'disk_format',
+  'stores',
+]);
+
+/** https://docs.openstack.org/api-ref/image/v2/#images */
+export class Images {
+  readonly #glance: ServiceClient;
+  readonly #patience: Patience;
+
+  constructor(glance: ServiceClient, patience: Patience) {
+    this.#glance = glance;
+    this.#patience = patience;
+  }
+
+  async find(id: string): Promise<Image | undefined> {
+    return this.#glance.find<Image>(path`/images/${id}`);
+  }
+
+  /**
+   * Makes the record of an image, which waits for its data. The id is the client's choice and used for nothing else, so that
+   * the request can be repeated: a conflict says that an earlier one arrived.
+   */
+  async create(image: ImageRequest): Promise<void> {
+    try {
+      await this.#glance.post('/images', image, { idempotent: true });
+    } catch (error) {
+      if (!(error instanceof ConflictError && (await this.find(image.id))?.status === 'queued')) {
+        throw error;
+      }
+    }
+  }
+
+  /** @param bytes exact size of the data */
+  async upload(id: string, data: Readable, bytes: number): Promise<void> {
+    await this.#glance.upload(path`/images/${id}/file`, data, bytes);
+  }
+
+  /** Deletes what may be gone already. */
+  async delete(id: string): Promise<void> {
+    await this.#glance.delete(path`/images/${id}`);
+  }
+
+  async waitUntilActive(id: string): Promise<Image> {
+    return waitFor(
+      {
+        kind: 'Image',
+        id,
+        look: () => this.find(id),
+        state: (image) => image.status,
+        targets: ['active'],
+        failed: (image) => FAILED.includes(image.status),
+        timeoutHint: TIMEOUT_HINT,
+      },
+      this.#patience,
+    );
+  }
+}

@@ -1,0 +1,49 @@
+import { NotFoundError } from '../errors.ts';
+import { sendOnce } from '../send-once.ts';
+import { path, type ServiceClient } from '../service-client.ts';
+import type { Patience } from '../wait-for.ts';
+import type { Ports } from './ports.ts';
+
+/** https://docs.openstack.org/api-ref/network/v2/#routers-routers */
+export class Routers {
+  readonly #neutron: ServiceClient;
+  readonly #ports: Ports;
+  readonly #patience: Patience;
+
+  constructor(neutron: ServiceClient, ports: Ports, patience: Patience) {
+    this.#neutron = neutron;
+    this.#ports = ports;
+    this.#patience = patience;
+  }
+
+  /** Connects a subnet. A PUT by name only: a second one is refused. */
+  async addInterface(routerId: string, networkId: string, subnetId: string): Promise<void> {
+    await sendOnce(
+      {
+        send: async () => {
+          const body = { subnet_id: subnetId };
+          await this.#neutron.put(path`/routers/${routerId}/add_router_interface`, body, {
+            idempotent: false,
+          });
+          return true;
+        },
+        effect: async () => {
+          const ports = await this.#ports.list({ networkId, deviceId: routerId });
+          return ports.length > 0 ? true : undefined;
+        },
+      },
+      this.#patience,
+    );
+  }
+
+  /** Removes an interface that may be gone already. */
+  async removeInterface(routerId: string, port: { port_id: string } | { subnet_id: string }): Promise<void> {
+    try {
+      await this.#neutron.put(path`/routers/${routerId}/remove_router_interface`, port);
+    } catch (error) {
+      if (!(error instanceof NotFoundError)) {
+        throw error;
+      }
+    }
+  }
+}

@@ -1,0 +1,218 @@
+import { ConflictError, HttpError } from '../errors.ts';
+import { keepOne } from '../keep-one.ts';
+import { sendOnce } from '../send-once.ts';
+import { path, type ServiceClient } from '../service-client.ts';
+import { type Patience, waitFor, waitUntilGone } from '../wait-for.ts';
+
+export interface Server {
+  id: string;
+  name: string;
+  /** Upper case. */
+  status: string;
+  metadata: Record<string, string>;
+  created?: string;
+  config_drive?: string;
+  flavor: EmbeddedFlavor;
+  fault?: { code: number; message: string };
+  'OS-EXT-AZ:availability_zone'?: string | null;
+  'OS-EXT-STS:task_state'?: string | null;
+}
+
+/** By id up to microversion 2.46, with its properties from 2.47 on. */
+export interface EmbeddedFlavor {
+  id?: string;
+  ephemeral?: number;
+  swap?: number | '';
+}
+
+export interface BlockDevice {
+  uuid: string;
+  source_type: 'image';
+  destination_type: 'volume';
+  /** GiB */
+  volume_size: number;
+  boot_index: number;
+  delete_on_termination: boolean;
+  device_name: string;
+  volume_type?: string;
+}
+
+export interface ServerRequest {
+  server: {
+    name: string;
+    imageRef?: string;
+    flavorRef: string;
+    key_name?: string;
+    security_groups?: { name: string }[];
+    networks?: { uuid: string; port?: string; fixed_ip?: string }[];
+    availability_zone?: string;
+    config_drive?: boolean;
+    user_data: string;
+    metadata: Record<string, string>;
+    block_device_mapping_v2?: BlockDevice[];
+  };
+  'os:scheduler_hints'?: Record<string, unknown>;
+}
+
+/** Since Stein: volume types in block device mappings. */
+export const VOLUME_TYPE_MICROVERSION = '2.67';
+/** Since Pike: the flavor's properties within the server. */
+const EMBEDDED_FLAVOR_MICROVERSION = '2.47';
+const GONE = ['terminated', 'deleted'];
+const ERRORS_IN_A_ROW = 3;
+
+/** https://docs.openstack.org/api-ref/compute/#servers-servers */
+export class Servers {
+  readonly #nova: ServiceClient;
+  readonly #patience: Patience;
+
+  constructor(nova: ServiceClient, patience: Patience) {
+    this.#nova = nova;
+    this.#patience = patience;
+  }
+
+  async find(id: string): Promise<Server | undefined> {
+    return (await this.#nova.find<{ server: Server }>(path`/servers/${id}`))?.server;
+  }
+
+  /** With the flavor's properties where the cloud embeds them; undefined for a missing server. */
+  async findWithFlavor(id: string): Promise<Server | undefined> {
+    try {
+      const microversion = EMBEDDED_FLAVOR_MICROVERSION;
+      return (await this.#nova.find<{ server: Server }>(path`/servers/${id}`, { microversion }))?.server;
+    } catch (error) {
+      if (isUnsupportedMicroversion(error)) {
+        return this.find(id);
+      }
+      throw error;
+    }
+  }
+
+  /** Servers of the project with exactly this name; Nova's own filter is a regular expression. */
+  async listByName(name: string): Promise<Server[]> {
+    const { servers } = await this.#nova.get<{ servers: Server[] }>('/servers/detail', {
+      query: { name: `^${name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}$`, limit: 10 },
+    });
+    return servers.filter((server) => server.name === name);
+  }
+
+  /**
+   * Creates a server whose name is used for nothing else, so that one whose creation was never confirmed can be found.
+   * @returns the id; the server is still being built
+   */
+  async create(request: ServerRequest, microversion?: string): Promise<string> {
+    return sendOnce(
+      {
+        send: async () => {
+          const { server } = await this.#nova.post<{ server: { id: string } }>(
+            '/servers',
+            request,
+            microversion ? { microversion } : {},
+          );
+          return server.id;
+        },
+        effect: async () => (await this.adopt(request.server.name))?.id,
+      },
+      this.#patience,
+    );
+  }
+
+  /** The server of this name that works, else the oldest; the others are deleted. */
+  async adopt(name: string): Promise<Server | undefined> {
+    return keepOne(await this.listByName(name), {
+      works: (server) => server.status !== 'ERROR',
+      createdAt: (server) => server.created ?? '',
+      remove: (server) => this.delete(server.id),
+    });
+  }
+
+  async delete(id: string): Promise<void> {
+    await this.#nova.delete(path`/servers/${id}`);
+  }
+
+  /** Adds and overwrites; never removes. @returns all metadata of the server, as Nova echoes it */
+  async updateMetadata(id: string, metadata: Record<string, string>): Promise<Record<string, string>> {
+    const answer = await this.#nova.post<{ metadata?: Record<string, string> }>(
+      path`/servers/${id}/metadata`,
+      { metadata },
+      { idempotent: true },
+    );
+    return answer?.metadata ?? {};
+  }
+
+  async rename(id: string, name: string): Promise<void> {
+    await this.#nova.put(path`/servers/${id}`, { server: { name } });
+  }
+
+  /** A server that cannot be rebooted softly, since it is off, is rebooted hard. */
+  async reboot(id: string): Promise<void> {
+    try {
+      await this.#reboot(id, 'SOFT');
+    } catch (error) {
+      if (!(error instanceof ConflictError)) {
+        throw error;
+      }
+      await this.#reboot(id, 'HARD');
+    }
+  }
+
+  async waitUntilActive(id: string): Promise<Server> {
+    return waitFor(
+      {
+        kind: 'Server',
+        id,
+        look: () => this.find(id),
+        state: (server) => server.status,
+        targets: ['active'],
+        fault: (server) => server.fault?.message,
+      },
+      this.#patience,
+    );
+  }
+
+  /** A server that was in ERROR before stays so for a while: only an ERROR that lasts, with nothing under way, is a failure. */
+  async waitUntilGone(id: string): Promise<void> {
+    let errors = 0;
+    await waitUntilGone(
+      {
+        kind: 'Server',
+        id,
+        look: () => this.find(id),
+        state: (server) => server.status,
+        targets: GONE,
+        reached: (server) => server.status === 'SOFT_DELETED',
+        failed: (server) => {
+          const failing = server.status === 'ERROR' && server['OS-EXT-STS:task_state'] !== 'deleting';
+          errors = failing ? errors + 1 : 0;
+          return errors >= ERRORS_IN_A_ROW;
+        },
+        fault: (server) => server.fault?.message,
+      },
+      this.#patience,
+    );
+  }
+
+  async #reboot(id: string, type: 'SOFT' | 'HARD'): Promise<void> {
+    await sendOnce(
+      {
+        send: async () => {
+          await this.#nova.post(path`/servers/${id}/action`, { reboot: { type } });
+          return true;
+        },
+        effect: async () => {
+          const server = await this.find(id);
+          return server && ['REBOOT', 'HARD_REBOOT'].includes(server.status) ? true : undefined;
+        },
+      },
+      this.#patience,
+    );
+  }
+}
+
+export function isGone(server: Server): boolean {
+  return ['DELETED', 'TERMINATED', 'SOFT_DELETED'].includes(server.status.toUpperCase());
+}
+
+export function isUnsupportedMicroversion(error: unknown): boolean {
+  return error instanceof HttpError && error.status === 406;
+}

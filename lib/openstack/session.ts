@@ -1,0 +1,202 @@
+import { ConnectionError } from '../http/errors.ts';
+import { type RetryPolicy, withRetries } from '../http/retry.ts';
+import { type HttpRequest, type HttpResponse, parseJson, type Transport } from '../http/transport.ts';
+import type { Logger } from '../log/logger.ts';
+import {
+  AuthenticationError,
+  EndpointNotFoundError,
+  type Exchange,
+  httpError,
+  ServiceUnreachableError,
+} from './errors.ts';
+import { Catalog, type CatalogEntry, type EndpointInterface, type ServiceType } from './keystone/catalog.ts';
+import { type Credentials, describeCredentials, loginBody } from './keystone/credentials.ts';
+
+export interface SessionOptions {
+  /** Up to and including `/v3`. */
+  authUrl: string;
+  credentials: Credentials;
+  region?: string | undefined;
+  endpointInterface: EndpointInterface;
+}
+
+interface Login {
+  token: string;
+  projectId: string | undefined;
+  catalog: Catalog;
+}
+
+const TITLES: Record<ServiceType, string> = {
+  compute: 'Compute',
+  image: 'Image',
+  volume: 'Volume',
+  network: 'Network',
+  'load-balancer': 'Load Balancer',
+};
+
+export interface ServiceRequest extends Omit<HttpRequest, 'url'> {
+  service: ServiceType;
+  /** Below the service's endpoint, with query. */
+  path: string;
+  /** Whether the request may be carried out twice. */
+  idempotent: boolean;
+  /** Answer statuses from 400 on that are no errors. */
+  accepted?: readonly number[];
+  /** False for requests that must not be repeated at this level at all. */
+  repeated?: boolean;
+}
+
+/**
+ * One login for all services: fetched at the first request, shared by concurrent ones, and renewed once when a service
+ * refuses the token.
+ */
+export class Session {
+  readonly #options: SessionOptions;
+  readonly #transport: Transport;
+  readonly #retry: RetryPolicy;
+  readonly #log: Logger;
+  #login: Promise<Login> | undefined;
+
+  constructor(options: SessionOptions, transport: Transport, retry: RetryPolicy, log: Logger) {
+    this.#options = options;
+    this.#transport = transport;
+    this.#retry = retry;
+    this.#log = log;
+  }
+
+  async hasService(service: ServiceType): Promise<boolean> {
+    return (await this.#current()).catalog.has(service);
+  }
+
+  /** The project that the token is for. */
+  async projectId(): Promise<string | undefined> {
+    return (await this.#current()).projectId;
+  }
+
+  /**
+   * @throws {HttpError} for statuses from 400 on
+   * @throws {ServiceUnreachableError} when there is no answer
+   * @throws {AuthenticationError} when Keystone or, twice, the service refuses who we are
+   */
+  async request(request: ServiceRequest): Promise<HttpResponse> {
+    const login = this.#current();
+    const response = await this.#send(request, await login);
+    if (response.status !== 401) {
+      return response;
+    }
+    this.#log.info(`retry ${request.service} refused the token, logging in again`);
+    return this.#send(request, await this.#renewed(login), true);
+  }
+
+  async #send(request: ServiceRequest, login: Login, isLast = false): Promise<HttpResponse> {
+    const base = login.catalog.endpoint(request.service);
+    const url = `${base}${request.path}`;
+    const exchange: Exchange = {
+      method: request.method,
+      service: request.service,
+      path: new URL(url).pathname,
+    };
+    const send = () =>
+      this.#transport.send({
+        ...request,
+        url,
+        headers: { ...request.headers, 'X-Auth-Token': login.token },
+      });
+    const policy = request.repeated === false ? { ...this.#retry, maxRetries: 0 } : this.#retry;
+    try {
+      const { response, attempts } = await withRetries(send, {
+        idempotent: request.idempotent,
+        policy,
+        log: this.#log,
+      });
+      const isRefusedToken = response.status === 401 && !isLast;
+      if (response.status < 400 || isRefusedToken || request.accepted?.includes(response.status)) {
+        return response;
+      }
+      throw httpError(exchange, response, attempts);
+    } catch (error) {
+      if (error instanceof ConnectionError) {
+        throw new ServiceUnreachableError(TITLES[request.service], base, error);
+      }
+      throw error;
+    }
+  }
+
+  #current(): Promise<Login> {
+    this.#login ??= this.#authenticate();
+    return this.#login;
+  }
+
+  /** A new login, unless a concurrent request has already asked for one. */
+  #renewed(refused: Promise<Login>): Promise<Login> {
+    if (this.#login === refused) {
+      this.#login = this.#authenticate();
+    }
+    return this.#current();
+  }
+
+  async #authenticate(): Promise<Login> {
+    const { authUrl, credentials, region, endpointInterface } = this.#options;
+    const response = await this.#postTokens(authUrl, loginBody(credentials));
+    const token = response.headers['x-subject-token'];
+    const body = tokenBody(response);
+    if (token === undefined || body === undefined) {
+      throw new AuthenticationError(
+        `The OpenStack Identity service at ${authUrl} gave no token. Is openstack.auth_url the URL of Keystone v3?`,
+      );
+    }
+    if (body.catalog === undefined) {
+      throw new EndpointNotFoundError(
+        `The OpenStack Identity service at ${authUrl} gave ${describeCredentials(credentials)} a token without catalog`,
+      );
+    }
+    return {
+      token,
+      projectId: body.project?.id,
+      catalog: new Catalog(body.catalog, region, endpointInterface),
+    };
+  }
+
+  async #postTokens(authUrl: string, body: object): Promise<HttpResponse> {
+    const url = `${authUrl}/auth/tokens`;
+    try {
+      const { response, attempts } = await withRetries(
+        () => this.#transport.send({ method: 'POST', url, json: body }),
+        { idempotent: true, policy: this.#retry, log: this.#log },
+      );
+      if (response.status < 400) {
+        return response;
+      }
+      const error = httpError(
+        { method: 'POST', service: 'identity', path: new URL(url).pathname },
+        response,
+        attempts,
+      );
+      if (response.status !== 401) {
+        throw error;
+      }
+      throw new AuthenticationError(
+        `The OpenStack Identity service refused the credentials (${describeCredentials(this.#options.credentials)}) ` +
+          `at ${authUrl}: ${error.described}`,
+        { cause: error },
+      );
+    } catch (error) {
+      if (error instanceof ConnectionError) {
+        throw new ServiceUnreachableError('Identity', authUrl, error);
+      }
+      throw error;
+    }
+  }
+}
+
+interface TokenBody {
+  project?: { id: string };
+  catalog?: CatalogEntry[];
+}
+
+function tokenBody(response: HttpResponse): TokenBody | undefined {
+  const body = parseJson(response.text);
+  return typeof body === 'object' && body !== null && 'token' in body && typeof body.token === 'object'
+    ? (body.token ?? undefined)
+    : undefined;
+}

@@ -1,0 +1,86 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ResourceFailedError, WaitTimeoutError } from './errors.ts';
+
+/** How long to wait for OpenStack, and how often to look. */
+export interface Patience {
+  /** Longest time of one wait. */
+  timeoutMs: number;
+  /** Longest pause between two looks; 0 for none. */
+  pollIntervalMs: number;
+  /** How often a request whose fate is unknown may be sent again, once it is clear that it had no effect. */
+  resends: number;
+}
+
+const FIRST_PAUSE_MS = 250;
+const GROWTH = 1.5;
+const JITTER = 0.1;
+const FAILED = /^(error.*|failed|killed)$/i;
+
+export type ResourceKind = 'Server' | 'Volume' | 'Snapshot' | 'Image' | 'LoadBalancer';
+
+export interface Wait<T> {
+  kind: ResourceKind;
+  id: string;
+  /** Undefined: the resource does not exist. */
+  look: () => Promise<T | undefined>;
+  state: (resource: T) => string;
+  /** States that end the wait, lower case, as messages name them. */
+  targets: readonly string[];
+  /** Ends the wait as well, where the state alone does not tell. */
+  reached?: (resource: T) => boolean;
+  /** Overrides what counts as failed. */
+  failed?: (resource: T) => boolean;
+  /** What OpenStack says about a failure. */
+  fault?: (resource: T) => string | undefined;
+  /** Appended to the message when time runs out. */
+  timeoutHint?: string;
+}
+
+/**
+ * Looks at a resource until it is in one of the wanted states.
+ * @throws {ResourceFailedError} when it failed or vanished
+ * @throws {WaitTimeoutError} when `patience.timeoutMs` is over
+ */
+export async function waitFor<T>(wait: Wait<T>, patience: Patience): Promise<T> {
+  const resource = await poll(wait, patience);
+  if (resource === undefined) {
+    throw new ResourceFailedError(wait.kind, wait.id, undefined, wait.targets);
+  }
+  return resource;
+}
+
+/** Looks at a resource until it is gone, or in one of the wanted states. */
+export async function waitUntilGone<T>(wait: Wait<T>, patience: Patience): Promise<void> {
+  await poll(wait, patience);
+}
+
+/** One pause, as between the first two looks of a wait. */
+export async function pauseOnce(patience: Patience): Promise<void> {
+  await sleep(Math.min(FIRST_PAUSE_MS * 4, patience.pollIntervalMs));
+}
+
+async function poll<T>(wait: Wait<T>, patience: Patience): Promise<T | undefined> {
+  const deadline = Date.now() + patience.timeoutMs;
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs *= GROWTH) {
+    const remainingMs = deadline - Date.now();
+    const isLast = remainingMs <= 0;
+    if (!isLast) {
+      const jitter = 1 + JITTER * (2 * Math.random() - 1);
+      await sleep(Math.min(pauseMs * jitter, patience.pollIntervalMs, remainingMs));
+    }
+    const resource = await wait.look();
+    if (resource === undefined) {
+      return undefined;
+    }
+    const state = wait.state(resource).toLowerCase();
+    if (wait.targets.includes(state) || wait.reached?.(resource)) {
+      return resource;
+    }
+    if (wait.failed ? wait.failed(resource) : FAILED.test(state)) {
+      throw new ResourceFailedError(wait.kind, wait.id, state, wait.targets, wait.fault?.(resource));
+    }
+    if (isLast) {
+      throw new WaitTimeoutError(wait.kind, wait.id, wait.targets, wait.timeoutHint);
+    }
+  }
+}
