@@ -24,8 +24,14 @@ const names = Object.keys(schemas);
 const code = standalone.default(ajv, Object.fromEntries(names.map((name) => [name, name])));
 
 await mkdir('build', { recursive: true });
+await writeFile('build/compiled.js', code);
 await build({
-  stdin: { contents: `${code}\nexport const schemas = ${JSON.stringify(schemas)};`, resolveDir: '.' },
+  stdin: {
+    contents: `import * as compiled from './compiled.js';
+export const validators = { ...compiled };
+export const schemas = ${JSON.stringify(schemas)};`,
+    resolveDir: 'build',
+  },
   bundle: true,
   format: 'esm',
   platform: 'node',
@@ -35,7 +41,8 @@ await build({
 await writeFile(
   'build/validators.d.ts',
   `import type { JsonSchema, Validator } from '../lib/validation/violations.ts';
-${names.map((name) => `export declare const ${name}: Validator;`).join('\n')}
-export declare const schemas: Record<${names.map((name) => `'${name}'`).join(' | ')}, JsonSchema>;
+type Name = ${names.map((name) => `'${name}'`).join(' | ')};
+export declare const validators: Record<Name, Validator>;
+export declare const schemas: Record<Name, JsonSchema>;
 `,
 );

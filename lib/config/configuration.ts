@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { schemas, configuration as validate } from '#validators';
+import { schemas, validators } from '#validators';
 import { CpiError } from '../cpi/errors.ts';
 import type { ProxySettings } from '../http/proxy.ts';
 import type { RetryPolicy } from '../http/retry.ts';
@@ -273,7 +273,7 @@ function warnings(openstack: OpenStackSection): string[] {
 }
 
 function wrongTypes(sections: unknown): string[] {
-  return violations(schemas.configuration, validate, sections).map(
+  return violations(schemas.configuration, validators.configuration, sections).map(
     ({ path, expected }) => `${path.join('.')} must be ${expected}`,
   );
 }
@@ -287,7 +287,7 @@ function hasOpenStack(value: unknown): value is { openstack: Record<string, unkn
 }
 
 function isValid(value: unknown): value is ConfigurationSections {
-  return validate(value);
+  return validators.configuration(value);
 }
 
 /** A null value equals an absent key, at any depth. */

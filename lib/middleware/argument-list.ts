@@ -1,4 +1,4 @@
-import * as validators from '#validators';
+import { schemas, validators } from '#validators';
 import { CpiError } from '../cpi/errors.ts';
 import type { CpiMethod } from '../cpi/methods.ts';
 import { type JsonSchema, violations } from '../validation/violations.ts';
@@ -9,7 +9,7 @@ import type { Middleware, MiddlewareRequest } from './call-context.ts';
  * used before @middy/validator, whose refusal it puts into words, without any value.
  */
 export function argumentList(method: CpiMethod): Middleware {
-  const schema = validators.schemas[method];
+  const schema = schemas[method];
   const positions = positionsOf(schema);
 
   const before = (request: MiddlewareRequest) => {

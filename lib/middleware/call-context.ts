@@ -3,6 +3,7 @@ import type { CloudSettings, Configuration } from '../config/configuration.ts';
 import type { CpiRequest } from '../cpi/request.ts';
 import type { Logger, LogSink } from '../log/logger.ts';
 import type { OpenStack } from '../openstack/openstack.ts';
+import type { Patience } from '../openstack/wait-for.ts';
 import type { Registry } from '../registry/client.ts';
 
 /** What a CPI method works with, beside its arguments. */
@@ -16,6 +17,7 @@ export interface CallContext {
   cloud: CloudSettings;
   agent: Configuration['agent'];
   openstack: OpenStack;
+  patience: Patience;
   registry: { settings: Configuration['registry']; connect: () => Registry };
 }
 

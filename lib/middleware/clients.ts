@@ -41,6 +41,7 @@ export function clients(): Middleware {
       cloud: configuration.cloud,
       agent: configuration.agent,
       openstack: new OpenStack(configuration.session, { transport, retry, patience, log }),
+      patience,
       registry: {
         settings: registry,
         connect: () => {

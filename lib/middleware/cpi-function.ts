@@ -1,6 +1,6 @@
 import middy from '@middy/core';
 import validator from '@middy/validator';
-import * as validators from '#validators';
+import { validators } from '#validators';
 import type { ArgumentsOf } from '../cpi/arguments/index.ts';
 import type { CpiMethod, ResultOf } from '../cpi/methods.ts';
 import type { CpiResponse } from '../cpi/response.ts';

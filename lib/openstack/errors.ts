@@ -30,6 +30,8 @@ export class HttpError extends OpenStackError {
   /** `NeutronError.type` and the like; empty when the body has none. */
   readonly errorType: string;
   readonly failure: FailureClass;
+  /** How often the request was sent. */
+  readonly attempts: number;
 
   constructor(exchange: Exchange, response: HttpResponse, attempts: number) {
     const body = parseJson(response.text);
@@ -48,6 +50,7 @@ export class HttpError extends OpenStackError {
     this.reason = reason;
     this.errorType = errorTypeOf(body);
     this.failure = failureOf(response) ?? 'final';
+    this.attempts = attempts;
   }
 
   /** `<reason> (request id <id>)`, to be appended to a message of one's own. */

@@ -44,9 +44,10 @@ export class ServiceClient {
     return parsed(await this.#send('PUT', path, options, json));
   }
 
-  /** Deletes what may be gone already. */
-  async delete(path: string): Promise<void> {
-    await this.#send('DELETE', path, {}, undefined, [404]);
+  /** Deletes what may be gone already. @returns whether it was there */
+  async delete(path: string): Promise<boolean> {
+    const response = await this.#send('DELETE', path, {}, undefined, [404]);
+    return response.status !== 404;
   }
 
   /** Deletes what must be there. */

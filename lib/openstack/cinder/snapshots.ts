@@ -1,3 +1,4 @@
+import { BadRequestError } from '../errors.ts';
 import { keepOne } from '../keep-one.ts';
 import { sendOnce } from '../send-once.ts';
 import { path, type ServiceClient } from '../service-client.ts';
@@ -54,12 +55,29 @@ export class Snapshots {
     return keepOne(snapshots, {
       works: (snapshot) => !snapshot.status.startsWith('error'),
       createdAt: (snapshot) => snapshot.created_at ?? '',
-      remove: (snapshot) => this.delete(snapshot.id),
+      remove: async (snapshot) => {
+        await this.delete(snapshot.id);
+      },
     });
   }
 
-  async delete(id: string): Promise<void> {
-    await this.#cinder.delete(path`/snapshots/${id}`);
+  /** @returns whether it was there */
+  async delete(id: string): Promise<boolean> {
+    return this.#cinder.delete(path`/snapshots/${id}`);
+  }
+
+  /** Deletes a snapshot that a failed call made, also while Cinder is still busy creating it. */
+  async discard(id: string): Promise<void> {
+    try {
+      await this.delete(id);
+    } catch (error) {
+      if (!(error instanceof BadRequestError)) {
+        throw error;
+      }
+      await waitUntilGone({ ...this.#wait(id, ['available', 'error']), failed: () => false }, this.#patience);
+      await this.delete(id);
+    }
+    await this.waitUntilGone(id);
   }
 
   async waitUntilAvailable(id: string): Promise<Snapshot> {

@@ -27,6 +27,7 @@ export interface VolumeRequest {
 
 export type MigrationPolicy = 'never' | 'on-demand';
 
+const LOOKS_UNTIL_GIVEN_UP = 3;
 const SETTLED_MIGRATIONS = [null, undefined, 'none', 'success', 'error'];
 
 /** https://docs.openstack.org/api-ref/block-storage/v3/#volumes-volumes */
@@ -77,6 +78,19 @@ export class Volumes {
       }
     }
     await waitUntilGone(this.#wait(id, ['deleted']), this.#patience);
+  }
+
+  /** Deletes a volume that a failed call made, also while Cinder is still busy creating it. */
+  async discard(id: string): Promise<void> {
+    try {
+      await this.deleteAndWait(id);
+    } catch (error) {
+      if (!(error instanceof BadRequestError)) {
+        throw error;
+      }
+      await waitUntilGone({ ...this.#wait(id, ['available', 'error']), failed: () => false }, this.#patience);
+      await this.deleteAndWait(id);
+    }
   }
 
   async delete(id: string): Promise<void> {
@@ -135,15 +149,18 @@ export class Volumes {
     );
   }
 
-  /** Until attached. A volume that falls back to `available` after it was reserved was given up by Nova. */
+  /** Until attached. A volume that is back in, or stays in, `available` was given up by Nova, which reserves it at once. */
   async waitUntilInUse(id: string): Promise<Volume> {
     let wasReserved = false;
+    let looksAvailable = 0;
     return waitFor(
       {
         ...this.#wait(id, ['in-use']),
-        failed: (volume) => {
-          wasReserved ||= ['reserved', 'attaching'].includes(volume.status);
-          return volume.status.startsWith('error') || (wasReserved && volume.status === 'available');
+        failed: ({ status }) => {
+          wasReserved ||= ['reserved', 'attaching'].includes(status);
+          looksAvailable += status === 'available' ? 1 : 0;
+          const isGivenUp = status === 'available' && (wasReserved || looksAvailable >= LOOKS_UNTIL_GIVEN_UP);
+          return isGivenUp || status.startsWith('error');
         },
       },
       this.#patience,

@@ -1,0 +1,33 @@
+import { CloudError, DiskNotFound, NotSupported } from '#lib/cpi/errors.ts';
+import { extendVolume } from '#lib/disk/extend-volume.ts';
+import { toGib } from '#lib/disk/size.ts';
+import { cpiFunction } from '#lib/middleware/cpi-function.ts';
+
+/** Makes a detached volume larger. Where that cannot be, the Director copies to a new disk. */
+export const handler = cpiFunction('resize_disk', async ([diskCid, sizeMib], { openstack, attempt }) => {
+  const { volumes } = openstack;
+  const sizeGib = toGib(sizeMib);
+  const volume = await volumes.find(diskCid);
+  if (!volume) {
+    throw new DiskNotFound(`Cannot resize volume because volume with ${diskCid} not found`);
+  }
+  if (attempt > 1 && volume.status === 'extending') {
+    await volumes.waitUntilAvailable(diskCid);
+    return null;
+  }
+  if (volume.size === sizeGib) {
+    return null;
+  }
+  if (volume.size > sizeGib) {
+    throw new NotSupported(
+      `Cannot resize volume to a smaller size from ${volume.size} GiB to ${sizeGib} GiB`,
+    );
+  }
+  if (volume.attachments.length > 0) {
+    throw new CloudError(
+      `Cannot resize volume '${diskCid}' it still has ${volume.attachments.length} attachment(s)`,
+    );
+  }
+  await extendVolume(volumes, diskCid, sizeGib);
+  return null;
+});

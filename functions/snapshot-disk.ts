@@ -1,0 +1,22 @@
+import { DiskNotFound } from '#lib/cpi/errors.ts';
+import { createSnapshot } from '#lib/disk/create-snapshot.ts';
+import { snapshotDescription, snapshotMetadata } from '#lib/disk/snapshot-metadata.ts';
+import { cpiFunction } from '#lib/middleware/cpi-function.ts';
+
+/** Takes a snapshot of a volume, attached or not. */
+export const handler = cpiFunction('snapshot_disk', async ([diskCid, metadata], context) => {
+  const volume = await context.openstack.volumes.find(diskCid);
+  if (!volume) {
+    throw new DiskNotFound(`Volume \`${diskCid}' not found`);
+  }
+  return createSnapshot(
+    {
+      volume_id: diskCid,
+      name: `snapshot-${context.invocationId}`,
+      description: snapshotDescription(metadata ?? {}, volume),
+      force: true,
+      metadata: snapshotMetadata(metadata ?? {}),
+    },
+    context,
+  );
+});

@@ -1,0 +1,42 @@
+import { DiskNotFound, NotSupported } from '#lib/cpi/errors.ts';
+import { extendVolume } from '#lib/disk/extend-volume.ts';
+import { retypeVolume } from '#lib/disk/retype-volume.ts';
+import { toGib } from '#lib/disk/size.ts';
+import { cpiFunction } from '#lib/middleware/cpi-function.ts';
+
+/**
+ * Changes type and size of a detached volume in place. The type comes first: it is what a cloud refuses most likely, and
+ * nothing has changed when the Director is told to copy instead.
+ */
+export const handler = cpiFunction('update_disk', async ([diskCid, sizeMib, cloudProperties], context) => {
+  const { openstack, cloud, attempt } = context;
+  const sizeGib = toGib(sizeMib);
+  const found = await openstack.volumes.find(diskCid);
+  if (!found) {
+    throw new DiskNotFound(`Disk \`${diskCid}' not found`);
+  }
+  const isOurDoing = attempt > 1 && ['retyping', 'extending'].includes(found.status);
+  const volume = isOurDoing ? await openstack.volumes.waitUntilRetyped(diskCid) : found;
+  const type = cloudProperties.type ?? cloud.defaultVolumeType ?? volume.volume_type;
+  if (volume.size === sizeGib && volume.volume_type === type) {
+    return null;
+  }
+  if (volume.size > sizeGib) {
+    throw new NotSupported(
+      `Cannot update volume to a smaller size from ${volume.size} GiB to ${sizeGib} GiB`,
+    );
+  }
+  if (volume.attachments.length > 0 || volume.status !== 'available') {
+    throw new NotSupported(
+      `Cannot update volume '${diskCid}', its state is ${volume.status} with ${volume.attachments.length} attachment(s)`,
+    );
+  }
+  if (type !== null && type !== volume.volume_type) {
+    const policy = cloudProperties.migration_policy ?? cloud.retypeMigrationPolicy;
+    await retypeVolume(openstack.volumes, diskCid, type, policy);
+  }
+  if (volume.size < sizeGib) {
+    await extendVolume(openstack.volumes, diskCid, sizeGib);
+  }
+  return null;
+});

@@ -1,0 +1,38 @@
+import type { Logger } from '../log/logger.ts';
+import { boshError } from './response.ts';
+
+/** One thing that a failed call made. */
+export interface Made {
+  /** As the error names it when it cannot be removed. */
+  id: string;
+  remove: () => Promise<void>;
+}
+
+/**
+ * Removes what a failed call made, then throws its error. Every removal runs, whatever happens to the others; what remains is
+ * named at the end of the error's message.
+ * @param stages removed one after the other; within a stage at the same time
+ */
+export async function cleanUpAndThrow(error: unknown, stages: Made[][], log: Logger): Promise<never> {
+  const remaining: string[] = [];
+  for (const stage of stages) {
+    await Promise.all(
+      stage.map(async ({ id, remove }) => {
+        log.info(`clean-up removing ${id}`);
+        try {
+          await remove();
+        } catch (failure) {
+          remaining.push(id);
+          log.warn(
+            `clean-up of ${id} failed: ${failure instanceof Error ? failure.message : String(failure)}`,
+          );
+        }
+      }),
+    );
+  }
+  const reported = boshError(error) ?? error;
+  if (remaining.length > 0 && reported instanceof Error) {
+    reported.message += ` (cleanup incomplete: ${remaining.join(', ')})`;
+  }
+  throw reported;
+}

@@ -1,0 +1,94 @@
+import { cleanUpAndThrow } from '../cpi/clean-up.ts';
+import { DiskNotFound, VMNotFound } from '../cpi/errors.ts';
+import type { CallContext } from '../middleware/call-context.ts';
+import { isAmbiguous, NotFoundError, withReason } from '../openstack/errors.ts';
+import type { Server } from '../openstack/nova/servers.ts';
+import type { VolumeAttachment } from '../openstack/nova/volume-attachments.ts';
+import { freeDeviceName, type LocalDisks } from './device-name.ts';
+
+/**
+ * Attaches a volume, unless it is attached already.
+ * @returns the device as Nova reports it, since hypervisors do not follow the name that is asked for
+ * @throws {VMNotFound} @throws {DiskNotFound}
+ */
+export async function attachVolume(vmCid: string, diskCid: string, context: CallContext): Promise<string> {
+  const attachments = await attachmentsOf(vmCid, context);
+  const present = attachments.find((attachment) => attachment.volumeId === diskCid);
+  if (present) {
+    return presentDevice(present, vmCid, context);
+  }
+  const server = await context.openstack.servers.findWithFlavor(vmCid);
+  if (!server) {
+    throw new VMNotFound(`Server \`${vmCid}' not found`);
+  }
+  const asked = freeDeviceName(attachments, await localDisks(server, context));
+  const giveUp = (error: unknown) =>
+    cleanUpAndThrow(error, [[detached(vmCid, diskCid, context)]], context.log);
+  const attachment = await sendAttach(vmCid, diskCid, asked, context).catch((error) => {
+    if (isAmbiguous(error)) {
+      return giveUp(error);
+    }
+    throw error;
+  });
+  await context.openstack.volumes.waitUntilInUse(diskCid).catch(giveUp);
+  return attachment.device?.startsWith('/dev/') ? attachment.device : asked;
+}
+
+async function attachmentsOf(vmCid: string, { openstack }: CallContext): Promise<VolumeAttachment[]> {
+  const attachments = await openstack.volumeAttachments.findAll(vmCid);
+  if (!attachments) {
+    throw new VMNotFound(`Server \`${vmCid}' not found`);
+  }
+  return attachments;
+}
+
+/** An earlier call's attachment. A repeated call may find it unfinished. */
+async function presentDevice(
+  { volumeId, device }: VolumeAttachment,
+  vmCid: string,
+  context: CallContext,
+): Promise<string> {
+  if (device && context.attempt === 1) {
+    return device;
+  }
+  await context.openstack.volumes.waitUntilInUse(volumeId);
+  const attachments = await attachmentsOf(vmCid, context);
+  return attachments.find((attachment) => attachment.volumeId === volumeId)?.device ?? '';
+}
+
+async function localDisks(server: Server, { openstack, cloud }: CallContext): Promise<LocalDisks> {
+  const { id, ephemeral, swap } = server.flavor;
+  const listed = ephemeral === undefined && id !== undefined ? await openstack.flavors.find(id) : undefined;
+  return {
+    ephemeral: Number(ephemeral ?? listed?.['OS-FLV-EXT-DATA:ephemeral'] ?? 0) > 0,
+    swap: Number(swap ?? listed?.swap ?? 0) > 0,
+    configDrive: cloud.configDrive === 'disk',
+  };
+}
+
+async function sendAttach(
+  vmCid: string,
+  diskCid: string,
+  device: string,
+  { openstack }: CallContext,
+): Promise<VolumeAttachment> {
+  try {
+    return await openstack.volumeAttachments.create(vmCid, diskCid, device);
+  } catch (error) {
+    if (error instanceof NotFoundError) {
+      throw new DiskNotFound(withReason(`Volume \`${diskCid}' not found`, error), { cause: error });
+    }
+    throw error;
+  }
+}
+
+/** So that the volume ends attached or available, not between. */
+function detached(vmCid: string, diskCid: string, { openstack }: CallContext) {
+  return {
+    id: diskCid,
+    remove: async () => {
+      await openstack.volumeAttachments.delete(vmCid, diskCid);
+      await openstack.volumes.waitUntilDetached(diskCid, vmCid);
+    },
+  };
+}

@@ -1,0 +1,22 @@
+import { cleanUpAndThrow } from '../cpi/clean-up.ts';
+import type { CallContext } from '../middleware/call-context.ts';
+import type { SnapshotRequest } from '../openstack/cinder/snapshots.ts';
+import { lookTwice } from '../openstack/send-once.ts';
+import { withinQuota } from './quota.ts';
+
+/**
+ * Creates a snapshot and waits until it is complete; one that never is gets deleted again.
+ * @returns the snapshot's id
+ */
+export async function createSnapshot(request: SnapshotRequest, context: CallContext): Promise<string> {
+  const { snapshots } = context.openstack;
+  const earlier =
+    context.attempt > 1 ? await lookTwice(() => snapshots.adopt(request.name), context.patience) : undefined;
+  const { id } = earlier ?? (await withinQuota(() => snapshots.create(request)));
+  try {
+    await snapshots.waitUntilAvailable(id);
+    return id;
+  } catch (error) {
+    return cleanUpAndThrow(error, [[{ id, remove: () => snapshots.discard(id) }]], context.log);
+  }
+}

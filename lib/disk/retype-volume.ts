@@ -1,0 +1,43 @@
+import { CloudError, NotSupported } from '../cpi/errors.ts';
+import type { MigrationPolicy, Volumes } from '../openstack/cinder/volumes.ts';
+import { BadRequestError, HttpError, isAmbiguous, NotFoundError } from '../openstack/errors.ts';
+import { withinQuota } from './quota.ts';
+
+const SAME_TYPE = /same type|already.*type/i;
+const UNKNOWN_TYPE = /volume.?type.*(not be found|not found|does not exist)|(invalid|unknown) volume.?type/i;
+
+/**
+ * Changes a volume's type, which may move its data.
+ * @throws {NotSupported} when the cloud refuses, or does not do what it accepted
+ * @throws {CloudError} for an unknown type, with which copying would fail as well
+ */
+export async function retypeVolume(
+  volumes: Volumes,
+  diskCid: string,
+  type: string,
+  policy: MigrationPolicy,
+): Promise<void> {
+  try {
+    await withinQuota(() => volumes.retype(diskCid, type, policy));
+  } catch (error) {
+    if (error instanceof BadRequestError && SAME_TYPE.test(error.reason)) {
+      return;
+    }
+    throw refusal(error);
+  }
+  const volume = await volumes.waitUntilRetyped(diskCid);
+  if (volume.volume_type !== type) {
+    throw new NotSupported(`Volume type change to '${type}' was not carried out by OpenStack`);
+  }
+}
+
+function refusal(error: unknown): unknown {
+  if (!(error instanceof HttpError) || isAmbiguous(error)) {
+    return error;
+  }
+  const isUnknownType =
+    error instanceof NotFoundError || (error instanceof BadRequestError && UNKNOWN_TYPE.test(error.reason));
+  return isUnknownType
+    ? new CloudError(error.message, { cause: error })
+    : new NotSupported(error.message, { cause: error });
+}

@@ -1,0 +1,135 @@
+import { cleanUpAndThrow, type Made } from '../cpi/clean-up.ts';
+import type { ResultOf } from '../cpi/methods.ts';
+import type { CallContext } from '../middleware/call-context.ts';
+import type { Subnet, SubnetRequest } from '../openstack/neutron/subnets.ts';
+import { lookTwice } from '../openstack/send-once.ts';
+import { reservedPool, type SubnetDefinition } from './subnet-definition.ts';
+
+/** Cloud properties that describe the network itself; the others go back to the Director. */
+const OWN_PROPERTIES = new Set([
+  'name',
+  'router_id',
+  'subnetpool_id',
+  'enable_dhcp',
+  'mtu',
+  'description',
+  'shared',
+]);
+
+/** Creates a network with one subnet, connected to a router where one is named. */
+export async function createNetwork(
+  definition: SubnetDefinition,
+  context: CallContext,
+): Promise<ResultOf['create_network']> {
+  const { openstack, log } = context;
+  const network = await findOrCreateNetwork(definition, context);
+  const made: Made[] = [{ id: network.id, remove: () => openstack.networks.delete(network.id) }];
+  try {
+    const subnet = await findOrCreateSubnet(network.id, definition, context);
+    const routerId = definition.properties.router_id;
+    if (routerId) {
+      made.unshift({
+        id: `router interface of ${subnet.id}`,
+        remove: () => openstack.routers.removeInterface(routerId, { subnet_id: subnet.id }),
+      });
+      await openstack.routers.addInterface(routerId, network.id, subnet.id);
+    }
+    const reserved = await reservedAddresses(network.id, definition, context);
+    return [
+      network.id,
+      { range: subnet.cidr, gateway: subnet.gateway_ip ?? '', reserved },
+      { ...returnedProperties(definition.properties), net_id: network.id },
+    ];
+  } catch (error) {
+    return cleanUpAndThrow(
+      error,
+      made.map((one) => [one]),
+      log,
+    );
+  }
+}
+
+/** A repeated call looks for what an earlier attempt made; it goes by the description. */
+function markOf({ properties }: SubnetDefinition, { invocationId }: CallContext): string {
+  const mark = `bosh-cpi ${invocationId}`;
+  return properties.description ? `${properties.description} (${mark})` : mark;
+}
+
+function nameOf({ properties }: SubnetDefinition, { invocationId }: CallContext): string {
+  return properties.name || `bosh-${invocationId}`;
+}
+
+async function findOrCreateNetwork(definition: SubnetDefinition, context: CallContext) {
+  const { networks } = context.openstack;
+  const description = markOf(definition, context);
+  const earlier =
+    context.attempt > 1 ? await lookTwice(() => networks.adopt(description), context.patience) : undefined;
+  if (earlier) {
+    return earlier;
+  }
+  const passedOn = Object.entries(definition.properties).filter(
+    ([key, value]) => value !== null && (key === 'mtu' || key === 'shared' || key.startsWith('provider:')),
+  );
+  return networks.create({
+    name: nameOf(definition, context),
+    description,
+    ...Object.fromEntries(passedOn),
+  });
+}
+
+async function findOrCreateSubnet(
+  networkId: string,
+  definition: SubnetDefinition,
+  context: CallContext,
+): Promise<Subnet> {
+  const { subnets } = context.openstack;
+  const request = subnetRequest(networkId, definition, context);
+  const earlier =
+    context.attempt > 1
+      ? await lookTwice(() => subnets.adopt(request.description), context.patience)
+      : undefined;
+  return earlier ?? subnets.create(request);
+}
+
+function subnetRequest(networkId: string, definition: SubnetDefinition, context: CallContext): SubnetRequest {
+  const { range, gateway, netmaskBits, ipVersion, properties } = definition;
+  const pool = range ? reservedPool(range) : undefined;
+  return {
+    network_id: networkId,
+    name: nameOf(definition, context),
+    description: markOf(definition, context),
+    ip_version: ipVersion,
+    enable_dhcp: properties.enable_dhcp ?? context.cloud.useDhcp,
+    ...(range ? { cidr: range } : sizedRange(netmaskBits, properties.subnetpool_id)),
+    ...(gateway ? { gateway_ip: gateway } : {}),
+    ...(pool ? { allocation_pools: [pool] } : {}),
+  };
+}
+
+function sizedRange(netmaskBits: number | undefined, subnetpoolId: string | null | undefined) {
+  return {
+    ...(netmaskBits === undefined ? {} : { prefixlen: netmaskBits }),
+    ...(subnetpoolId ? { subnetpool_id: subnetpoolId } : { use_default_subnetpool: true as const }),
+  };
+}
+
+/** What the Director must not give to VMs. */
+async function reservedAddresses(
+  networkId: string,
+  { range }: SubnetDefinition,
+  { openstack }: CallContext,
+): Promise<string[]> {
+  const pool = range ? reservedPool(range) : undefined;
+  if (pool) {
+    return [`${pool.start}-${pool.end}`];
+  }
+  const ports = await openstack.ports.list({ networkId });
+  return ports.flatMap((port) => port.fixed_ips.map(({ ip_address }) => ip_address));
+}
+
+function returnedProperties(properties: SubnetDefinition['properties']): Record<string, unknown> {
+  const returned = Object.entries(properties).filter(
+    ([key]) => !OWN_PROPERTIES.has(key) && !key.startsWith('provider:'),
+  );
+  return Object.fromEntries(returned);
+}

@@ -1,0 +1,213 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { v5 as uuidv5 } from 'uuid';
+import { cleanUpAndThrow } from '../cpi/clean-up.ts';
+import { CloudError } from '../cpi/errors.ts';
+import type { CallContext } from '../middleware/call-context.ts';
+import { ConflictError, HttpError, ServiceUnreachableError } from '../openstack/errors.ts';
+import { ArchiveError, type ArchiveFile, readArchive } from './archive.ts';
+import { type StemcellProperties, stemcellImageProperties, withTags } from './image-properties.ts';
+
+const ROOT_IMAGE = 'root.img';
+const UPLOADS = 3;
+const MAX_IDS = 10;
+const PAUSE_MS = 1000;
+
+type Role = 'kernel' | 'ramdisk' | 'main';
+
+/** An image to be made from one file of the archive. */
+interface PlannedImage {
+  role: Role;
+  file: string;
+  missing: string;
+  /** Everything but the id and what refers to the other images. */
+  attributes: { name: string; disk_format: string; container_format: string } & Record<string, string>;
+}
+
+/**
+ * Makes a Glance image of an archive's `root.img`, and of its kernel and ramdisk where the stemcell names them, in one pass and
+ * without temporary files. Whatever fails, no image remains.
+ * @returns the id of the main image
+ */
+export async function uploadStemcell(
+  imagePath: string,
+  properties: StemcellProperties,
+  tags: Record<string, unknown>,
+  context: CallContext,
+): Promise<string> {
+  if (properties.image_location) {
+    throw new CloudError('image_location is not supported: Glance v1 is gone');
+  }
+  const images = plannedImages(properties, tags, context);
+  for (let upload = 1; ; upload++) {
+    try {
+      return await uploadOnce(imagePath, images, properties, context);
+    } catch (error) {
+      if (upload === UPLOADS || upload > context.patience.resends || !isRetryable(error)) {
+        throw error;
+      }
+      context.log.info(`retry stemcell upload failed, starting again (${upload}/${UPLOADS - 1})`);
+      await sleep(Math.min(PAUSE_MS, context.patience.pollIntervalMs));
+    }
+  }
+}
+
+async function uploadOnce(
+  imagePath: string,
+  images: PlannedImage[],
+  properties: StemcellProperties,
+  context: CallContext,
+): Promise<string> {
+  const uploading = new Upload(images, properties, context);
+  try {
+    if (images.length > 1) {
+      // The main image refers to the others, whose files may stand behind its own.
+      await uploading.createRecords();
+    }
+    await readArchive(imagePath, (file) => uploading.take(file));
+    return await uploading.finish();
+  } catch (error) {
+    const made = uploading.records.map((id) => ({ id, remove: () => context.openstack.images.delete(id) }));
+    return cleanUpAndThrow(error, [made], context.log);
+  }
+}
+
+/** One pass over an archive. */
+class Upload {
+  /** Ids of the images that exist, in whatever state. */
+  readonly records: string[] = [];
+  readonly #images: PlannedImage[];
+  readonly #properties: StemcellProperties;
+  readonly #context: CallContext;
+  readonly #ids = new Map<Role, string>();
+  readonly #uploaded = new Set<Role>();
+
+  constructor(images: PlannedImage[], properties: StemcellProperties, context: CallContext) {
+    this.#images = images;
+    this.#properties = properties;
+    this.#context = context;
+  }
+
+  async createRecords(): Promise<void> {
+    for (const image of this.#images) {
+      await this.#create(image);
+    }
+  }
+
+  /** @returns whether more files are wanted */
+  async take(file: ArchiveFile): Promise<boolean> {
+    const image = this.#images.find((one) => one.file === file.name && !this.#uploaded.has(one.role));
+    if (image) {
+      const id = this.#ids.get(image.role) ?? (await this.#create(image));
+      await this.#context.openstack.images.upload(id, file.data, file.bytes);
+      this.#uploaded.add(image.role);
+    }
+    return this.#uploaded.size < this.#images.length;
+  }
+
+  /** @returns the main image's id, once all are active */
+  async finish(): Promise<string> {
+    const missing = this.#images.find((image) => !this.#uploaded.has(image.role));
+    if (missing) {
+      throw new ArchiveError(missing.missing);
+    }
+    await Promise.all(this.records.map((id) => this.#context.openstack.images.waitUntilActive(id)));
+    return this.#ids.get('main') ?? '';
+  }
+
+  /** The id is derived from the invocation, so that a repeated request finds the record that an earlier one made. */
+  async #create(image: PlannedImage): Promise<string> {
+    const { openstack, invocationId } = this.#context;
+    for (let counter = 0; ; counter++) {
+      const id = uuidv5(`${image.role}/${counter}`, invocationId);
+      try {
+        await openstack.images.create({ ...this.#attributes(image), id });
+        this.#ids.set(image.role, id);
+        this.records.push(id);
+        return id;
+      } catch (error) {
+        if (!(error instanceof ConflictError) || counter === MAX_IDS) {
+          throw error;
+        }
+        // Glance gives no id twice, not even after the image's deletion; what an earlier attempt left is of no use.
+        await openstack.images.delete(id);
+      }
+    }
+  }
+
+  #attributes(image: PlannedImage): PlannedImage['attributes'] & { visibility: 'public' | 'private' } {
+    const visibility = this.#context.cloud.stemcellPublicVisibility ? 'public' : 'private';
+    if (image.role !== 'main') {
+      return { ...image.attributes, visibility };
+    }
+    const kernelId = this.#properties.kernel_id ?? this.#ids.get('kernel');
+    const ramdiskId = this.#properties.ramdisk_id ?? this.#ids.get('ramdisk');
+    return {
+      ...image.attributes,
+      visibility,
+      ...(kernelId ? { kernel_id: kernelId } : {}),
+      ...(ramdiskId ? { ramdisk_id: ramdiskId } : {}),
+    };
+  }
+}
+
+/** In the order in which their records are made: the main image refers to the others. */
+function plannedImages(
+  properties: StemcellProperties,
+  tags: Record<string, unknown>,
+  { invocationId, log }: CallContext,
+): PlannedImage[] {
+  const name = `${properties.name ?? ''}/${properties.version ?? ''}`;
+  const mark = (role: Role) => ({ bosh_cpi_invocation: invocationId, bosh_cpi_role: role });
+  const images: PlannedImage[] = [];
+  const { kernel_file: kernelFile, ramdisk_file: ramdiskFile } = properties;
+  if (kernelFile && !properties.kernel_id) {
+    images.push({
+      role: 'kernel',
+      file: kernelFile,
+      missing: `Kernel image ${kernelFile} is missing from stemcell archive`,
+      attributes: {
+        name: `${name}-AKI`,
+        disk_format: 'aki',
+        container_format: 'aki',
+        stemcell: name,
+        ...mark('kernel'),
+      },
+    });
+  }
+  if (ramdiskFile && !properties.ramdisk_id) {
+    images.push({
+      role: 'ramdisk',
+      file: ramdiskFile,
+      missing: `Ramdisk image ${ramdiskFile} is missing from stemcell archive`,
+      attributes: {
+        name: `${name}-ARI`,
+        disk_format: 'ari',
+        container_format: 'ari',
+        stemcell: name,
+        ...mark('ramdisk'),
+      },
+    });
+  }
+  const allTags = { ...properties.tags, ...tags };
+  images.push({
+    role: 'main',
+    file: ROOT_IMAGE,
+    missing: 'Root image is missing from stemcell archive',
+    attributes: {
+      ...withTags(stemcellImageProperties(properties), allTags, log),
+      name,
+      disk_format: properties.disk_format ?? 'qcow2',
+      container_format: properties.container_format ?? 'bare',
+      ...mark('main'),
+    },
+  });
+  return images;
+}
+
+/** The record is gone by now, so that another upload cannot double it. */
+function isRetryable(error: unknown): boolean {
+  const cause = error instanceof CloudError ? error.cause : error;
+  return (
+    (cause instanceof HttpError || cause instanceof ServiceUnreachableError) && cause.failure !== 'final'
+  );
+}
