@@ -9,11 +9,11 @@ export interface Made {
 }
 
 /**
- * Removes what a failed call made, then throws its error. Every removal runs, whatever happens to the others; what remains is
- * named at the end of the error's message.
+ * Removes what a failed call made. Every removal runs, whatever happens to the others.
  * @param stages removed one after the other; within a stage at the same time
+ * @returns the ids of what remains
  */
-export async function cleanUpAndThrow(error: unknown, stages: Made[][], log: Logger): Promise<never> {
+export async function removeAll(stages: Made[][], log: Logger): Promise<string[]> {
   const remaining: string[] = [];
   for (const stage of stages) {
     await Promise.all(
@@ -30,6 +30,12 @@ export async function cleanUpAndThrow(error: unknown, stages: Made[][], log: Log
       }),
     );
   }
+  return remaining;
+}
+
+/** Removes what a failed call made, then throws its error, which names at its end what remains. */
+export async function cleanUpAndThrow(error: unknown, stages: Made[][], log: Logger): Promise<never> {
+  const remaining = await removeAll(stages, log);
   const reported = boshError(error) ?? error;
   if (remaining.length > 0 && reported instanceof Error) {
     reported.message += ` (cleanup incomplete: ${remaining.join(', ')})`;

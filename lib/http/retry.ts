@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../log/logger.ts';
 import { ConnectionError } from './errors.ts';
-import { type HttpResponse, parseJson } from './transport.ts';
+import { parseJson } from './json.ts';
+import type { HttpResponse } from './transport.ts';
 
 export interface RetryPolicy {
   /** Repeats after the first attempt; 0 turns retries off. */

@@ -6,6 +6,7 @@ import tls from 'node:tls';
 import axios, { type AxiosProxyConfig } from 'axios';
 import type { Logger } from '../log/logger.ts';
 import { ConnectionError } from './errors.ts';
+import { parseJson } from './json.ts';
 import { type ProxySettings, proxyFor } from './proxy.ts';
 
 export type HttpMethod = 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
@@ -173,15 +174,6 @@ export class Transport {
       `http.response ${response.status} ${response.reason} ${new URL(request.url).pathname} (${tookMs} ms) ` +
         `headers: ${redactor.headers(response.headers)} body: ${body}`,
     );
-  }
-}
-
-/** The JSON value of a body; undefined when it is empty or not JSON. */
-export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }
 

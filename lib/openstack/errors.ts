@@ -1,6 +1,7 @@
 import type { ConnectionError as HttpConnectionError } from '../http/errors.ts';
+import { parseJson } from '../http/json.ts';
 import { type FailureClass, failureOf } from '../http/retry.ts';
-import { type HttpResponse, parseJson } from '../http/transport.ts';
+import type { HttpResponse } from '../http/transport.ts';
 
 const DETAILS = 'Check task debug log for details.';
 const MAX_CAUSE_CHARACTERS = 1000;

@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { extract } from 'tar-stream';
@@ -38,7 +38,8 @@ export async function readArchive(
         entry.resume();
         continue;
       }
-      if (!(await onFile({ name: name.replace(/^\.\//, ''), bytes: size, data: entry }))) {
+      const data = Readable.from(entry, { objectMode: false });
+      if (!(await onFile({ name: name.replace(/^\.\//, ''), bytes: size, data }))) {
         return;
       }
       entry.resume();

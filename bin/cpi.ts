@@ -1,0 +1,43 @@
+import { text } from 'node:stream/consumers';
+import { parseArgs } from 'node:util';
+import { functions } from '#functions/index.ts';
+import { DEFAULT_CONFIG_PATH } from '#lib/config/file.ts';
+import { CpiError } from '#lib/cpi/errors.ts';
+import { type CpiResponse, defect, failure } from '#lib/cpi/response.ts';
+import { answer } from '#lib/invoke/answer.ts';
+import { Redactor } from '#lib/log/redactor.ts';
+
+let isAnswered = false;
+
+/** BOSH takes exactly one JSON document from stdout, and ignores the exit status. */
+function respond(response: CpiResponse): void {
+  if (!isAnswered) {
+    isAnswered = true;
+    process.stdout.write(`${JSON.stringify(response)}\n`, () => process.exit(0));
+  }
+}
+
+function configPath(): string {
+  try {
+    const { values } = parseArgs({ options: { config: { type: 'string' } } });
+    return values.config ?? DEFAULT_CONFIG_PATH;
+  } catch (cause) {
+    throw new CpiError('Usage: cpi [--config FILE] < request.json', { cause });
+  }
+}
+
+async function main(): Promise<CpiResponse> {
+  const options = {
+    configPath: configPath(),
+    functions,
+    logSink: (line: string) => void process.stderr.write(`${line}\n`),
+  };
+  return answer(await text(process.stdin), options);
+}
+
+function failed(error: unknown): void {
+  respond(failure(error instanceof CpiError ? error : defect(error), new Redactor()));
+}
+
+process.on('uncaughtException', failed);
+main().then(respond, failed);

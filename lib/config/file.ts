@@ -1,0 +1,44 @@
+import { readFile } from 'node:fs/promises';
+import { CpiError } from '../cpi/errors.ts';
+
+/** Where the BOSH job puts it. */
+export const DEFAULT_CONFIG_PATH = '/var/vcap/jobs/openstack_cpi/config/cpi.json';
+
+export interface ConfigFile {
+  cloud: { properties: Record<string, unknown> };
+}
+
+/** @throws {CpiError} that names the file, but nothing of its content */
+export async function readConfigFile(path: string): Promise<ConfigFile> {
+  const text = await readFile(path, 'utf8').catch((cause: Error) => {
+    throw new CpiError(
+      `Cannot read the configuration '${path}' (${'code' in cause ? cause.code : cause.message}); ` +
+        'give its path with --config',
+      { cause },
+    );
+  });
+  const properties = cloudProperties(parsed(path, text));
+  if (properties === undefined) {
+    throw new CpiError(`Could not find cloud properties in the configuration '${path}'`);
+  }
+  return { cloud: { properties } };
+}
+
+/** A parser's message would show a part of the text. */
+function parsed(path: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new CpiError(`The configuration '${path}' is not JSON`);
+  }
+}
+
+function cloudProperties(content: unknown): Record<string, unknown> | undefined {
+  const cloud = isRecord(content) ? content.cloud : undefined;
+  const properties = isRecord(cloud) ? cloud.properties : undefined;
+  return isRecord(properties) ? properties : undefined;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

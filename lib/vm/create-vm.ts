@@ -1,0 +1,167 @@
+import { cleanUpAndThrow, removeAll } from '../cpi/clean-up.ts';
+import { CloudError, VMCreationFailed } from '../cpi/errors.ts';
+import type { CallContext } from '../middleware/call-context.ts';
+import { createPort } from '../network/create-port.ts';
+import type { PrivateNetwork } from '../network/network-plan.ts';
+import type { Port, PortRequest } from '../openstack/neutron/ports.ts';
+import type { ServerRequest } from '../openstack/nova/servers.ts';
+import { type AgentNetworks, agentNetworks, checkUserDataSize, initialSettings } from './agent-settings.ts';
+import { createServer, waitUntilActive } from './boot-server.ts';
+import { connectServer } from './connect-server.ts';
+import type { FoundResources } from './look-ups.ts';
+import { MadeForVm } from './made-for-vm.ts';
+import { serverRequest } from './server-request.ts';
+import type { VmPlan } from './vm-plan.ts';
+
+export interface CreatedVm {
+  serverId: string;
+  networks: AgentNetworks;
+}
+
+/** Makes ports and server, and connects the server. Whatever fails, nothing remains. */
+export async function createVm(
+  plan: VmPlan,
+  found: FoundResources,
+  context: CallContext,
+): Promise<CreatedVm> {
+  checkUserDataSize(plan, found.flavor, context);
+  const made = new MadeForVm(plan, context);
+  try {
+    const ports = await createPorts(plan, found, made, context);
+    const request = serverRequest(plan, found, ports, context);
+    const networks = agentNetworks(plan.networkSpecs, ports, context.cloud.useDhcp);
+    const serverId = await createInSomeZone(plan, found, ports, request, made, context);
+    if (plan.registry.isUsed) {
+      await storeSettings(plan, found, networks, made, context);
+    }
+    return { serverId, networks };
+  } catch (error) {
+    return cleanUpAndThrow(error, made.stages(), context.log);
+  }
+}
+
+/** One port per manual network, at the same time; all that were made are known even when one fails. */
+async function createPorts(
+  plan: VmPlan,
+  found: FoundResources,
+  made: MadeForVm,
+  context: CallContext,
+): Promise<Map<string, Port>> {
+  const manual = found.hasNetworkService
+    ? plan.networks.privateNetworks.filter(({ type }) => type === 'manual')
+    : [];
+  const outcomes = await Promise.allSettled(
+    manual.map(async (network) => {
+      const port = earlierPort(network, found) ?? (await newPort(network, plan, found, context));
+      made.addPort(port.id);
+      return [network.name, port] as const;
+    }),
+  );
+  const ports = new Map<string, Port>();
+  for (const outcome of outcomes) {
+    if (outcome.status === 'rejected') {
+      throw outcome.reason;
+    }
+    ports.set(...outcome.value);
+  }
+  return ports;
+}
+
+function earlierPort({ netId, ip }: PrivateNetwork, { earlier }: FoundResources): Port | undefined {
+  return earlier.ports.find(
+    (port) =>
+      port.network_id === netId &&
+      (ip === undefined || port.fixed_ips.some(({ ip_address }) => ip_address === ip)),
+  );
+}
+
+function newPort(
+  network: PrivateNetwork,
+  plan: VmPlan,
+  { securityGroups }: FoundResources,
+  { openstack, log }: CallContext,
+): Promise<Port> {
+  const isGateway = network === plan.networks.gateway;
+  const request: PortRequest = {
+    network_id: network.netId ?? '',
+    name: plan.name,
+    ...(network.ip ? { fixed_ips: [{ ip_address: network.ip }] } : {}),
+    ...(securityGroups.length > 0 ? { security_groups: [...securityGroups] } : {}),
+    ...(isGateway && plan.addressPairs.length > 0 ? { allowed_address_pairs: plan.addressPairs } : {}),
+  };
+  return createPort(request, openstack, log);
+}
+
+/** Tries one zone after the other; before the next one, the failed server is gone. The last failure is told. */
+async function createInSomeZone(
+  plan: VmPlan,
+  found: FoundResources,
+  ports: ReadonlyMap<string, Port>,
+  request: ServerRequest,
+  made: MadeForVm,
+  context: CallContext,
+): Promise<string> {
+  for (const [index, zone] of plan.zones.entries()) {
+    try {
+      const zoned = zone ? { ...request, server: { ...request.server, availability_zone: zone } } : request;
+      const serverId = await adoptOrCreate(zoned, index, found, made, context);
+      await waitUntilActive(serverId, context);
+      await connectServer(serverId, plan, found, ports, made, context);
+      return serverId;
+    } catch (error) {
+      if (index === plan.zones.length - 1) {
+        throw error;
+      }
+      context.log.info(
+        `availability zone '${zone}' failed: ${error instanceof Error ? error.message : error}`,
+      );
+      const remaining = await removeAll(made.serverStages(), context.log);
+      if (remaining.length > 0) {
+        throw error;
+      }
+      made.memberships = [];
+      made.server = undefined;
+    }
+  }
+  throw new CloudError('No availability zone to create the VM in');
+}
+
+/** A server of an earlier attempt that works is taken over; another one makes way. */
+async function adoptOrCreate(
+  request: ServerRequest,
+  zoneIndex: number,
+  { earlier }: FoundResources,
+  made: MadeForVm,
+  context: CallContext,
+): Promise<string> {
+  const { server } = earlier;
+  if (zoneIndex === 0 && server) {
+    made.addServer(server.id);
+    if (['BUILD', 'ACTIVE'].includes(server.status)) {
+      return server.id;
+    }
+    await made.server?.remove();
+  }
+  made.expectServer();
+  const serverId = await createServer(request, context);
+  made.addServer(serverId);
+  return serverId;
+}
+
+async function storeSettings(
+  plan: VmPlan,
+  { flavor }: FoundResources,
+  networks: AgentNetworks,
+  made: MadeForVm,
+  context: CallContext,
+): Promise<void> {
+  made.settings = { id: `registry settings of ${plan.name}`, remove: () => plan.registry.delete(plan.name) };
+  try {
+    await plan.registry.update(plan.name, initialSettings(plan, networks, flavor, context.agent));
+  } catch (error) {
+    throw new VMCreationFailed(error instanceof Error ? error.message : String(error), {
+      okToRetry: false,
+      cause: error,
+    });
+  }
+}

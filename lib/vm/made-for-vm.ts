@@ -1,0 +1,60 @@
+import type { Made } from '../cpi/clean-up.ts';
+import type { CallContext } from '../middleware/call-context.ts';
+import type { VmPlan } from './vm-plan.ts';
+
+/** What create_vm has made so far, in the order in which it is taken back. */
+export class MadeForVm {
+  readonly #plan: VmPlan;
+  readonly #context: CallContext;
+  memberships: Made[] = [];
+  server: Made | undefined;
+  ports: Made[] = [];
+  settings: Made | undefined;
+
+  constructor(plan: VmPlan, context: CallContext) {
+    this.#plan = plan;
+    this.#context = context;
+  }
+
+  /** All of it: memberships one by one, the server, its ports, its settings. */
+  stages(): Made[][] {
+    return [...this.serverStages(), this.ports, this.settings ? [this.settings] : []];
+  }
+
+  /** What goes when another zone is tried. */
+  serverStages(): Made[][] {
+    return [...this.memberships.map((one) => [one]), this.server ? [this.server] : []];
+  }
+
+  /** The server that is about to be asked for: should its id never be known, its name is. */
+  expectServer(): void {
+    const { servers } = this.#context.openstack;
+    const { name } = this.#plan;
+    this.server = {
+      id: name,
+      remove: async () => {
+        const server = await servers.adopt(name);
+        if (server) {
+          await servers.delete(server.id);
+          await servers.waitUntilGone(server.id);
+        }
+      },
+    };
+  }
+
+  addServer(id: string): void {
+    const { servers } = this.#context.openstack;
+    this.server = {
+      id,
+      remove: async () => {
+        await servers.delete(id);
+        await servers.waitUntilGone(id);
+      },
+    };
+  }
+
+  addPort(id: string): void {
+    const { ports } = this.#context.openstack;
+    this.ports.push({ id, remove: () => ports.delete(id) });
+  }
+}

@@ -1,0 +1,30 @@
+import { REGISTRY_KEY } from '../cpi/metadata.ts';
+import type { CallContext } from '../middleware/call-context.ts';
+import { isRegistryConfigured } from './registry-entry.ts';
+
+const MAX_CHARACTERS = 255;
+
+/** What a VM's metadata would have it called; undefined when it says nothing. */
+export function serverNameFrom({ name, job, index, compiling }: Record<string, string>): string | undefined {
+  const byJob = job !== undefined && index !== undefined ? `${job}/${index}` : undefined;
+  const byTask = compiling === undefined ? undefined : `compiling/${compiling}`;
+  return (name ?? byJob ?? byTask)?.slice(0, MAX_CHARACTERS);
+}
+
+/**
+ * Whether the server's name is free to change: its registry entry, if any, is found by the metadata instead.
+ * @param metadata all of the server's, as far as Nova told
+ */
+export function mayRename(vmCid: string, metadata: Record<string, string>, context: CallContext): boolean {
+  if (metadata[REGISTRY_KEY] !== undefined) {
+    return true;
+  }
+  if (!context.cloud.humanReadableVmNames) {
+    return false;
+  }
+  if (isRegistryConfigured(context)) {
+    context.log.warn(`VM with id '${vmCid}' has no 'registry_key' tag`);
+    return false;
+  }
+  return true;
+}
