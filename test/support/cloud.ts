@@ -47,6 +47,9 @@ export type ServiceName =
 /** One HTTP request as the fault injector saw it, in the order in which requests arrived. */
 export interface RecordedRequest {
   service: ServiceName;
+  /** Region and interface of the catalog endpoint it was sent to; absent before the catalog is known. */
+  region?: string;
+  interface?: string;
   method: string;
   /** Path below the service's catalog endpoint, with version and project cut off: `/servers/<id>/action`. */
   path: string;
