@@ -73,12 +73,12 @@ function redactValue(value: unknown): unknown {
   return Object.fromEntries(
     Object.entries(value).map(([name, inner]) => [
       name,
-      SECRET_KEY.test(name) && inner !== null && !isLogin(inner) ? REDACTED : redactValue(inner),
+      SECRET_KEY.test(name) && inner !== null && !isLogin(name, inner) ? REDACTED : redactValue(inner),
     ]),
   );
 }
 
 /** Keystone nests who logs in below the name of the method, `password`. */
-function isLogin(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && 'user' in value;
+function isLogin(name: string, value: unknown): boolean {
+  return name === 'password' && typeof value === 'object' && value !== null && 'user' in value;
 }

@@ -1,0 +1,120 @@
+import type { CloudDescription, FaultInjector } from '../support/cloud.ts';
+import { type Cpi, type CpiOptions, startCpi } from '../support/cpi.ts';
+import type { EmbeddedCloud } from '../support/embedded/index.ts';
+import { startEmbeddedCloud } from '../support/embedded/index.ts';
+import { startFaultInjector } from '../support/fault-injector.ts';
+import { Operator } from '../support/operator.ts';
+
+/** Secrets of the configuration and of requests, distinctive enough to be searched for. */
+export const MARKED = {
+  mbusPassword: 'MARKED-SECRET-mbus-4711',
+  envPassword: 'MARKED-SECRET-env-4711',
+  blobstorePassword: 'MARKED-SECRET-blobstore-4711',
+};
+
+/** A cloud, the fault injector before it, the CPI before that, and somebody who looks at the cloud itself. */
+export interface Stage {
+  isEmbedded: boolean;
+  cloud: CloudDescription;
+  injector: FaultInjector;
+  cpi: Cpi;
+  operator: Operator;
+  /** Only where `isEmbedded`. */
+  embedded: EmbeddedCloud | undefined;
+  close(): Promise<void>;
+}
+
+/** The embedded OpenStack, with waits and retries that take no time. */
+export async function embeddedStage(run: CpiOptions['run'] = 'here'): Promise<Stage> {
+  const embedded = await startEmbeddedCloud({ keepImageBytes: true });
+  const { registryEndpoint: registry } = embedded;
+  const stage = await stageFor(embedded.description, {
+    run,
+    registryUrl: registry.url,
+    secrets: () => embedded.secrets,
+    openstack: { state_timeout: 5, wait_resource_poll_interval: 0 },
+    properties: {
+      retry_config: { default: { max_attempts: 3, sleep_duration: 0 } },
+    },
+    registry: { user: registry.user, password: registry.password },
+  });
+  return {
+    ...stage,
+    isEmbedded: true,
+    embedded,
+    close: async () => {
+      await stage.close();
+      await embedded.close();
+    },
+  };
+}
+
+/** A real OpenStack, through dist/cpi; the registry is the tests' own. */
+export async function realStage(cloud: CloudDescription): Promise<Stage> {
+  const registryHost = await startEmbeddedCloud();
+  const { registryEndpoint: registry } = registryHost;
+  const stage = await stageFor(cloud, {
+    run: 'process',
+    registryUrl: registry.url,
+    secrets: () => [cloud.password, cloud.application_credential.secret, registry.password],
+    openstack: { state_timeout: 60, wait_resource_poll_interval: 1 },
+    properties: { retry_config: { default: { max_attempts: 3, sleep_duration: 0.2 } } },
+    registry: { user: registry.user, password: registry.password },
+  });
+  return {
+    ...stage,
+    isEmbedded: false,
+    embedded: undefined,
+    close: async () => {
+      await stage.close();
+      await registryHost.close();
+    },
+  };
+}
+
+async function stageFor(
+  cloud: CloudDescription,
+  options: {
+    run: CpiOptions['run'];
+    registryUrl: string;
+    secrets: () => Iterable<string>;
+    openstack: Record<string, unknown>;
+    properties: CpiOptions['properties'];
+    registry: { user: string; password: string };
+  },
+): Promise<Omit<Stage, 'isEmbedded' | 'embedded'>> {
+  const injector = await startFaultInjector({ authUrl: cloud.auth_url, registryUrl: options.registryUrl });
+  const cpi = await startCpi({
+    run: options.run,
+    properties: {
+      openstack: {
+        auth_url: injector.authUrl,
+        username: cloud.user,
+        api_key: cloud.password,
+        project: cloud.project,
+        domain: cloud.domain,
+        region: cloud.region,
+        default_key_name: cloud.keypair,
+        default_security_groups: ['bosh'],
+        ...options.openstack,
+      },
+      agent: {
+        mbus: `nats://nats:${MARKED.mbusPassword}@10.0.0.6:4222`,
+        ntp: ['ntp.example.org'],
+        blobstore: { provider: 'dav', options: { user: 'agent', password: MARKED.blobstorePassword } },
+      },
+      ...options.properties,
+    },
+    secrets: () => [...options.secrets(), ...Object.values(MARKED)],
+  });
+  return {
+    cloud,
+    injector,
+    cpi,
+    operator: new Operator(cloud),
+    close: async () => {
+      await cpi.close();
+      await injector.close();
+    },
+  };
+}

@@ -1,0 +1,117 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { functions } from '#functions/index.ts';
+import { answer } from '#lib/invoke/answer.ts';
+
+/** What one call of the CPI gave. */
+export interface Outcome {
+  // biome-ignore lint/suspicious/noExplicitAny: each test knows its method's result.
+  result: any;
+  error: { type: string; message: string; ok_to_retry: boolean } | null;
+  log: string;
+  stdout: string;
+  stderr: string;
+}
+
+export interface CallOptions {
+  apiVersion?: number;
+  /** `null`: the Director does not know it. */
+  stemcellVersion?: number | null;
+  requestId?: string | number;
+  /** Further keys of the context, as a CPI config gives them. */
+  context?: Record<string, unknown>;
+  /** Laid over `cloud.properties` of the configuration, section by section. */
+  properties?: Record<string, Record<string, unknown>>;
+}
+
+/** The CPI as a Director sees it. Every call is a request of its own; its outputs are searched for secrets. */
+export interface Cpi {
+  call(method: string, args: unknown[], options?: CallOptions): Promise<Outcome>;
+  /** Any input at all. */
+  send(input: string, properties?: CallOptions['properties']): Promise<Outcome>;
+  close(): Promise<void>;
+}
+
+export interface CpiOptions {
+  /** `cloud.properties` of the configuration file. */
+  properties: Record<string, Record<string, unknown>>;
+  /** What must never be found in an output. */
+  secrets: () => Iterable<string>;
+  /** `process` runs dist/cpi with a Director's environment; `here` calls what it calls. */
+  run: 'process' | 'here';
+}
+
+export async function startCpi(options: CpiOptions): Promise<Cpi> {
+  const folder = await mkdtemp(join(tmpdir(), 'cpi-test-'));
+  let files = 0;
+
+  const configure = async (overrides: CallOptions['properties'] = {}): Promise<string> => {
+    files += 1;
+    const path = join(folder, `cpi-${files}.json`);
+    const sections = new Set([...Object.keys(options.properties), ...Object.keys(overrides)]);
+    const properties = Object.fromEntries(
+      [...sections].map((name) => [name, { ...options.properties[name], ...overrides[name] }]),
+    );
+    await writeFile(path, JSON.stringify({ cloud: { plugin: 'openstack', properties } }));
+    return path;
+  };
+
+  const send: Cpi['send'] = async (input, overrides) => {
+    const configPath = await configure(overrides);
+    const { stdout, stderr } =
+      options.run === 'process' ? await runProcess(input, configPath) : await runHere(input, configPath);
+    for (const secret of options.secrets()) {
+      if (stdout.includes(secret) || stderr.includes(secret)) {
+        throw new Error(`a secret of ${secret.length} characters is in the output of ${input.slice(0, 200)}`);
+      }
+    }
+    return { ...JSON.parse(stdout), stdout, stderr };
+  };
+
+  return {
+    send,
+    call: (method, args, call = {}) =>
+      send(JSON.stringify(directorRequest(method, args, call)), call.properties),
+    close: () => rm(folder, { recursive: true }),
+  };
+}
+
+/** A request as the Director writes it. */
+export function directorRequest(method: string, args: unknown[], options: CallOptions = {}): object {
+  const { apiVersion = 2, stemcellVersion = 2, requestId = 'cpi-123456', context = {} } = options;
+  const vm = stemcellVersion === null ? {} : { vm: { stemcell: { api_version: stemcellVersion } } };
+  return {
+    method,
+    arguments: args,
+    context: {
+      director_uuid: '2d1ecae4-0a1b-4b7d-8f0e-director0000',
+      request_id: requestId,
+      ...vm,
+      ...context,
+    },
+    api_version: apiVersion,
+  };
+}
+
+async function runHere(input: string, configPath: string): Promise<{ stdout: string; stderr: string }> {
+  const lines: string[] = [];
+  const response = await answer(input, { configPath, functions, logSink: (line) => lines.push(line) });
+  return { stdout: `${JSON.stringify(response)}\n`, stderr: lines.map((line) => `${line}\n`).join('') };
+}
+
+/** As the Director does it: nothing but PATH, HOME and TMPDIR in the environment. */
+async function runProcess(input: string, configPath: string): Promise<{ stdout: string; stderr: string }> {
+  const child = spawn('dist/cpi', ['--config', configPath], {
+    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', HOME: '/tmp', TMPDIR: tmpdir() },
+  });
+  child.stdin.end(input);
+  const exit = new Promise<number | null>((resolve) => child.once('close', resolve));
+  const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), exit]);
+  if (code !== 0) {
+    throw new Error(`cpi ended with ${code}: ${stderr.slice(-2000)}`);
+  }
+  return { stdout, stderr };
+}
