@@ -4,6 +4,7 @@ import { CpiError } from '../cpi/errors.ts';
 import type { ProxySettings } from '../http/proxy.ts';
 import type { RetryPolicy } from '../http/retry.ts';
 import type { ConnectionSettings } from '../http/transport.ts';
+import { isRecord } from '../json.ts';
 import type { MigrationPolicy } from '../openstack/cinder/volumes.ts';
 import type { EndpointInterface } from '../openstack/keystone/catalog.ts';
 import type { Credentials } from '../openstack/keystone/credentials.ts';
@@ -308,8 +309,4 @@ function deepFreeze<T>(value: T): T {
     Object.values(value).forEach(deepFreeze);
   }
   return value;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,3 +1,5 @@
+import { isRecord } from '../json.ts';
+
 /** Context keys that the Director sets itself; all others are properties of a CPI config. */
 const DIRECTOR_KEYS = new Set(['director_uuid', 'request_id', 'vm']);
 const PASSWORD_KEYS = ['username', 'api_key'];
@@ -45,8 +47,4 @@ function withoutReplaced(configured: Properties, overrides: Properties): Propert
     ...ALTERNATIVES.filter((group) => group.some(isGiven)).flat(),
   ];
   return Object.fromEntries(Object.entries(configured).filter(([key]) => !replaced.includes(key)));
-}
-
-function isRecord(value: unknown): value is Properties {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

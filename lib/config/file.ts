@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { CpiError } from '../cpi/errors.ts';
+import { isRecord } from '../json.ts';
 
 /** Where the BOSH job puts it. */
 export const DEFAULT_CONFIG_PATH = '/var/vcap/jobs/openstack_cpi/config/cpi.json';
@@ -37,8 +38,4 @@ function cloudProperties(content: unknown): Record<string, unknown> | undefined 
   const cloud = isRecord(content) ? content.cloud : undefined;
   const properties = isRecord(cloud) ? cloud.properties : undefined;
   return isRecord(properties) ? properties : undefined;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,3 +1,5 @@
+import { isRecord } from '../json.ts';
+
 /** Networks as they may be repeated in a message: the values of their cloud properties are the operator's own business. */
 export function withoutCloudProperties(networks: unknown): unknown {
   if (!isRecord(networks)) {
@@ -15,8 +17,4 @@ function mapValues(
   map: (value: unknown) => unknown,
 ): Record<string, unknown> {
   return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]));
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,3 +1,4 @@
+import { isRecord } from '../json.ts';
 import { CpiError, NotSupported } from './errors.ts';
 
 export const MAX_API_VERSION = 3;
@@ -105,8 +106,4 @@ function invocation(value: unknown): Invocation | undefined {
     throw new CpiError("Invalid request: 'invocation.attempt' must be an integer from 1");
   }
   return { id: value.id, attempt };
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isRecord, parseJson } from '../json.ts';
 import type { Logger } from '../log/logger.ts';
 import { ConnectionError } from './errors.ts';
-import { parseJson } from './json.ts';
 import type { HttpResponse } from './transport.ts';
 
 export interface RetryPolicy {
@@ -108,13 +108,9 @@ function isRateLimit(response: HttpResponse): boolean {
 
 function overLimit(response: HttpResponse): { message?: string; retryAfter?: string | number } | undefined {
   const body = parseJson(response.text);
-  return typeof body === 'object' && body !== null && 'overLimit' in body && isObject(body.overLimit)
+  return typeof body === 'object' && body !== null && 'overLimit' in body && isRecord(body.overLimit)
     ? body.overLimit
     : undefined;
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null;
 }
 
 function pauseBefore(retry: number, outcome: HttpResponse | ConnectionError, policy: RetryPolicy): number {

@@ -4,9 +4,9 @@ import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import tls from 'node:tls';
 import axios, { type AxiosProxyConfig } from 'axios';
+import { parseJson } from '../json.ts';
 import type { Logger } from '../log/logger.ts';
 import { ConnectionError } from './errors.ts';
-import { parseJson } from './json.ts';
 import { type ProxySettings, proxyFor } from './proxy.ts';
 
 export type HttpMethod = 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';

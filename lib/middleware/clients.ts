@@ -4,6 +4,7 @@ import { mergeContext } from '../config/context.ts';
 import { proxyEnvironment } from '../config/environment.ts';
 import { USER_AGENT } from '../cpi/version.ts';
 import { Transport } from '../http/transport.ts';
+import { isRecord } from '../json.ts';
 import { Redactor } from '../log/redactor.ts';
 import { OpenStack } from '../openstack/openstack.ts';
 import { RegistryClient } from '../registry/client.ts';
@@ -64,7 +65,5 @@ function configuredProperties(event: unknown): unknown {
 }
 
 function property(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null
-    ? Object.entries(value).find(([key]) => key === name)?.[1]
-    : undefined;
+  return isRecord(value) ? value[name] : undefined;
 }

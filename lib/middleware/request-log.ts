@@ -1,4 +1,5 @@
 import type { CpiMethod } from '../cpi/methods.ts';
+import { isRecord } from '../json.ts';
 import type { Middleware, MiddlewareRequest } from './call-context.ts';
 
 const LOGGED_BOSH_ENV = ['group', 'groups', 'tags'];
@@ -20,8 +21,4 @@ export function requestLog(method: CpiMethod): Middleware {
 function publicEnv(env: unknown): object {
   const bosh = isRecord(env) && isRecord(env.bosh) ? env.bosh : {};
   return Object.fromEntries(Object.entries(bosh).filter(([key]) => LOGGED_BOSH_ENV.includes(key)));
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null;
 }

@@ -1,7 +1,7 @@
 import type { ConnectionError as HttpConnectionError } from '../http/errors.ts';
-import { parseJson } from '../http/json.ts';
 import { type FailureClass, failureOf } from '../http/retry.ts';
 import type { HttpResponse } from '../http/transport.ts';
+import { isRecord, parseJson } from '../json.ts';
 
 const DETAILS = 'Check task debug log for details.';
 const MAX_CAUSE_CHARACTERS = 1000;
@@ -168,14 +168,14 @@ export function withReason(text: string, error: unknown): string {
 
 function reasonOf(response: HttpResponse, body: unknown): string {
   const text =
-    (isObject(body) ? jsonReason(body) : htmlTitle(response.text)) ?? (response.reason || 'no reason given');
+    (isRecord(body) ? jsonReason(body) : htmlTitle(response.text)) ?? (response.reason || 'no reason given');
   return text.replace(/\s+/g, ' ').trim().slice(0, MAX_CAUSE_CHARACTERS);
 }
 
 function jsonReason(body: Record<string, unknown>): string | undefined {
-  const nested = Object.values(body).find((value) => isObject(value) && isText(value.message));
+  const nested = Object.values(body).find((value) => isRecord(value) && isText(value.message));
   const candidates = [
-    isObject(nested) ? nested.message : undefined,
+    isRecord(nested) ? nested.message : undefined,
     body.faultstring,
     body.message,
     body.title,
@@ -195,20 +195,16 @@ function htmlTitle(text: string): string | undefined {
 }
 
 function requestIdOf(response: HttpResponse, body: unknown): string | undefined {
-  const inBody = isObject(body) && isText(body.request_id) ? body.request_id : undefined;
+  const inBody = isRecord(body) && isText(body.request_id) ? body.request_id : undefined;
   return response.headers['x-openstack-request-id'] ?? response.headers['x-compute-request-id'] ?? inBody;
 }
 
 function errorTypeOf(body: unknown): string {
-  if (!isObject(body)) {
+  if (!isRecord(body)) {
     return '';
   }
   const error = body.NeutronError;
-  return isObject(error) && isText(error.type) ? error.type : '';
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return isRecord(error) && isText(error.type) ? error.type : '';
 }
 
 function isText(value: unknown): value is string {

@@ -1,7 +1,7 @@
 import { ConnectionError } from '../http/errors.ts';
-import { parseJson } from '../http/json.ts';
 import { type RetryPolicy, withRetries } from '../http/retry.ts';
 import type { HttpRequest, HttpResponse, Transport } from '../http/transport.ts';
+import { parseJson } from '../json.ts';
 import type { Logger } from '../log/logger.ts';
 import {
   AuthenticationError,

@@ -1,7 +1,7 @@
 import { ConnectionError } from '../http/errors.ts';
-import { parseJson } from '../http/json.ts';
 import { type RetryPolicy, withRetries } from '../http/retry.ts';
 import type { HttpMethod, HttpResponse, Transport } from '../http/transport.ts';
+import { isRecord, parseJson } from '../json.ts';
 import type { Logger } from '../log/logger.ts';
 
 /** As configured: any of them may be missing. */
@@ -117,10 +117,6 @@ function registryUrl(endpoint: string): string {
   url.username = '';
   url.password = '';
   return url.href.replace(/\/+$/, '');
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function typeName(value: unknown): string {

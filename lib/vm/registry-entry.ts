@@ -1,5 +1,6 @@
 import { CpiError } from '../cpi/errors.ts';
 import { REGISTRY_KEY } from '../cpi/metadata.ts';
+import { isRecord } from '../json.ts';
 import type { CallContext } from '../middleware/call-context.ts';
 import type { Server } from '../openstack/nova/servers.ts';
 import type { Registry } from '../registry/client.ts';
@@ -54,8 +55,8 @@ export async function updatePersistentDisk(
 ): Promise<void> {
   const key = registryKey(server);
   const settings = await registry.read(key);
-  const disks = record(settings.disks);
-  const { [diskCid]: _, ...others } = record(disks.persistent);
+  const disks = hash(settings.disks);
+  const { [diskCid]: _, ...others } = hash(disks.persistent);
   const persistent = device === undefined ? others : { ...others, [diskCid]: device };
   await registry.update(key, { ...settings, disks: { ...disks, persistent } });
 }
@@ -68,6 +69,7 @@ function missingKey(settings: CallContext['registry']['settings']): string | und
   return required.find((key) => !settings[key]);
 }
 
-function record(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null ? { ...value } : {};
+/** A missing level counts as an empty one. */
+function hash(value: unknown): Record<string, unknown> {
+  return isRecord(value) ? value : {};
 }

@@ -1,5 +1,6 @@
 import { CloudError } from '../cpi/errors.ts';
 import { formatServerMetadata, INVOCATION_KEY, REGISTRY_KEY } from '../cpi/metadata.ts';
+import { isRecord } from '../json.ts';
 import type { CallContext } from '../middleware/call-context.ts';
 import type { Port } from '../openstack/neutron/ports.ts';
 import type { Flavor } from '../openstack/nova/flavors.ts';
@@ -87,8 +88,4 @@ function tagsOf(env: Record<string, unknown> | undefined): Record<string, unknow
   const bosh = env?.bosh;
   const tags = isRecord(bosh) ? bosh.tags : undefined;
   return isRecord(tags) ? tags : {};
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
