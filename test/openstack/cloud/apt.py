@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cloud import settings
-from cloud.errors import CloudError
+from cloud.errors import CloudError, log_tail
 
 # The libraries of each service (python3-nova), not its daemons (nova-api): those would ask questions, write to /etc
 # and bring init scripts.
@@ -74,10 +74,9 @@ def _unpack() -> None:
 def _with_fresh_lists_at_need(command: list[str], cwd: Path = settings.STATE) -> None:
     if _run(command, cwd) or (_run(['apt-get', 'update'], cwd) and _run(command, cwd)):
         return
-    tail = ''.join(f'    {line}\n' for line in _LOG.read_text(errors='replace').splitlines()[-20:])
     raise CloudError(
         f'{" ".join(command[:2])} failed. Check the network and /etc/apt, then run up again; it goes on from here.\n'
-        f'{_LOG} ends with:\n{tail}')
+        f'{log_tail(_LOG)}')
 
 
 def _run(command: list[str], cwd: Path) -> bool:

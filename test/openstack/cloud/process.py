@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cloud import settings
-from cloud.errors import CloudError
+from cloud.errors import CloudError, log_tail
 from cloud.readiness import Check
 
 STARTUP_SECONDS = 180
+# To look at a queue costs a connection to RabbitMQ, while the cores are busy.
+POLL_SECONDS = 0.4
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,10 @@ class Process:
         give_up = time.monotonic() + STARTUP_SECONDS
         while problem := self.ready.problem():
             if not self.pid():
-                raise CloudError(f'{self.name} died as it started.\n{self._log_tail()}')
+                raise CloudError(f'{self.name} died as it started.\n{log_tail(self.log_file)}')
             if time.monotonic() > give_up:
-                raise CloudError(f'{self.name} {problem} after {STARTUP_SECONDS} s.\n{self._log_tail()}')
-            time.sleep(0.15)
+                raise CloudError(f'{self.name} {problem} after {STARTUP_SECONDS} s.\n{log_tail(self.log_file)}')
+            time.sleep(POLL_SECONDS)
 
     def stop(self) -> None:
         if pid := self.pid():
@@ -75,11 +77,6 @@ class Process:
             # a worker may outlive its parent
             _signal_group(pid, signal.SIGKILL)
         self._pid_file.unlink(missing_ok=True)
-
-    def _log_tail(self, lines: int = 25) -> str:
-        text = self.log_file.read_text(errors='replace') if self.log_file.exists() else ''
-        tail = ''.join(f'    {line}\n' for line in text.splitlines()[-lines:])
-        return f'{self.log_file} ends with:\n{tail}'
 
 
 def _start_time(pid: int) -> int | None:

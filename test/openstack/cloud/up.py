@@ -1,13 +1,12 @@
 """up: installs, configures, starts and fills the cloud; only what is not done yet."""
 import importlib
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cloud import apt, command, description, ports, resources, settings
+from cloud import apt, command, description, ports, program, resources, settings
 from cloud.api import Api
 from cloud.errors import CloudError
 from cloud.identity import make_users_and_catalog
@@ -81,13 +80,7 @@ def make_tables(service: Service) -> None:
     done = SCHEMAS_DONE / service.name
     if done.exists():
         return
-    log = settings.LOG / f'{service.name}-schema.log'
-    with open(log, 'wb') as output:
-        made = subprocess.run([str(word) for word in service.schema], cwd=settings.STATE,
-                              env=settings.child_environment(), stdout=output, stderr=output)
-    if made.returncode:
-        raise CloudError(f'the tables of {service.name} could not be made, see {log}; '
-                         'down --purge and up starts anew')
+    program.run(f'{service.name}-schema', service.schema, 'Once it is mended, down --purge and up start anew.')
     done.touch()
 
 

@@ -1,8 +1,5 @@
 """TLS in front of every API, with a certificate of a CA that only the tests trust."""
-import subprocess
-
-from cloud import settings
-from cloud.errors import CloudError
+from cloud import program, settings
 from cloud.process import Process
 from cloud.readiness import Listens
 from cloud.services.service import Service
@@ -16,7 +13,8 @@ def prepare() -> None:
     if CERTIFICATE.exists():
         return
     FOLDER.mkdir(exist_ok=True)
-    key, request, signed, extensions = (FOLDER / name for name in ('server.key', 'server.csr', 'server.crt', 'server.ext'))
+    key, request, signed, extensions = (
+        FOLDER / f'server.{suffix}' for suffix in ('key', 'csr', 'crt', 'ext'))
     extensions.write_text(f'subjectAltName = IP:{settings.HOST}, DNS:localhost\nextendedKeyUsage = serverAuth\n')
     _openssl('req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', 3650, '-subj', '/CN=CA of the test cloud',
              '-addext', 'keyUsage = critical, keyCertSign, cRLSign', '-keyout', CA_KEY, '-out', settings.CA_FILE)
@@ -27,9 +25,7 @@ def prepare() -> None:
 
 
 def _openssl(*arguments: object) -> None:
-    done = subprocess.run(['openssl', *map(str, arguments)], capture_output=True, text=True)
-    if done.returncode:
-        raise CloudError(f'openssl {arguments[0]} failed:\n{done.stderr}')
+    program.run('openssl', ['openssl', *arguments])
 
 
 def _front(name: str) -> str:

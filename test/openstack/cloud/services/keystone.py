@@ -37,6 +37,8 @@ service = Service(
             },
             'token': {'provider': 'fernet', 'expiration': 4 * 3600},
             'fernet_tokens': {'key_repository': TOKEN_KEYS},
+            # the receipts of multi-factor logins; their default is a folder in /etc, which has to exist
+            'fernet_receipts': {'key_repository': TOKEN_KEYS},
             'credential': {'key_repository': CREDENTIAL_KEYS},
             # the default, 12 rounds, makes each login cost a third of a second
             'identity': {'password_hash_rounds': 4},

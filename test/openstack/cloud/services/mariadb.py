@@ -1,7 +1,4 @@
-import subprocess
-
-from cloud import ini, settings
-from cloud.errors import CloudError
+from cloud import ini, program, settings
 from cloud.process import Process
 from cloud.readiness import SocketOpen
 from cloud.services.service import Service
@@ -11,16 +8,10 @@ CONFIG_FILE = settings.ETC / 'mariadb.cnf'
 
 
 def prepare() -> None:
-    if (DATA / 'mysql').exists():
-        return
-    log = settings.LOG / 'mariadb-install-db.log'
-    with open(log, 'wb') as output:
-        done = subprocess.run(
-            ['mariadb-install-db', f'--defaults-file={CONFIG_FILE}', f'--datadir={DATA}', '--user=root',
-             '--auth-root-authentication-method=normal', '--skip-test-db'],
-            env=settings.child_environment(), stdout=output, stderr=output)
-    if done.returncode:
-        raise CloudError(f'mariadb-install-db failed, see {log}')
+    if not (DATA / 'mysql').exists():
+        program.run('mariadb-install-db', [
+            'mariadb-install-db', f'--defaults-file={CONFIG_FILE}', f'--datadir={DATA}', '--user=root',
+            '--auth-root-authentication-method=normal', '--skip-test-db'])
 
 
 def create_databases(names: list[str]) -> None:

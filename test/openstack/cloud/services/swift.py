@@ -1,8 +1,5 @@
 """Object store of one device without replicas, with temporary URLs and the S3 API."""
-import subprocess
-
-from cloud import ini, settings
-from cloud.errors import CloudError
+from cloud import ini, program, settings
 from cloud.process import Process
 from cloud.readiness import Answers
 from cloud.services.service import CatalogEntry, Service, console_script
@@ -91,11 +88,7 @@ def prepare() -> None:
             builder, 'add', f'r1z1-{settings.HOST}:{port}/{DEVICE}', 1, '--',
             builder, 'rebalance', '--',
         ]
-    command = console_script('swift.cli.ringbuilder:main', 'swift-ring-builder', *runs)
-    done = subprocess.run([str(word) for word in command], env=settings.child_environment(),
-                          capture_output=True, text=True)
-    if done.returncode:
-        raise CloudError(f'swift-ring-builder failed:\n{done.stdout}{done.stderr}')
+    program.run('swift-ring-builder', console_script('swift.cli.ringbuilder:main', 'swift-ring-builder', *runs))
 
 
 def server(kind: str, port: int) -> Process:
