@@ -1,7 +1,6 @@
-import { text } from 'node:stream/consumers';
+import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { functions } from '#functions/index.ts';
-import { DEFAULT_CONFIG_PATH } from '#lib/config/file.ts';
+import { DEFAULT_CONFIG_PATH } from '#lib/config/default-path.ts';
 import { CpiError } from '#lib/cpi/errors.ts';
 import { type CpiResponse, defect, failure } from '#lib/cpi/response.ts';
 import { answer } from '#lib/invoke/answer.ts';
@@ -26,13 +25,23 @@ function configPath(): string {
   }
 }
 
+/** At once, which is twice as fast as by a stream; by a stream where stdin does not block. */
+async function readInput(): Promise<string> {
+  try {
+    return readFileSync(0, 'utf8');
+  } catch {
+    const { text } = await import('node:stream/consumers');
+    return text(process.stdin);
+  }
+}
+
 async function main(): Promise<CpiResponse> {
   const options = {
     configPath: configPath(),
-    functions,
+    loadFunctions: async () => (await import('#functions/index.ts')).functions,
     logSink: (line: string) => void process.stderr.write(`${line}\n`),
   };
-  return answer(await text(process.stdin), options);
+  return answer(await readInput(), options);
 }
 
 function failed(error: unknown): void {

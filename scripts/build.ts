@@ -1,21 +1,28 @@
 /** Makes dist/cpi, which runs dist/cpi.cjs with the Node.js that the project is pinned to. */
 import { chmod, writeFile } from 'node:fs/promises';
 import { relative } from 'node:path';
-import { build } from 'esbuild';
+import { type BuildOptions, build, type Plugin } from 'esbuild';
 import './build-validators.ts';
 
-await build({
-  entryPoints: ['bin/cpi.ts'],
-  outfile: 'dist/cpi.cjs',
+const options: BuildOptions = {
   bundle: true,
   minify: true,
   keepNames: true,
   format: 'cjs',
   platform: 'node',
   target: 'node22',
+  supported: { 'dynamic-import': false },
   legalComments: 'none',
   logLevel: 'warning',
-});
+};
+// `info`, which the Director asks for before every call, needs nothing of the functions: they are a file of their own.
+const functionsApart: Plugin = {
+  name: 'functions-apart',
+  setup: ({ onResolve }) =>
+    onResolve({ filter: /^#functions\/index\.ts$/ }, () => ({ path: './functions.cjs', external: true })),
+};
+await build({ ...options, entryPoints: ['bin/cpi.ts'], outfile: 'dist/cpi.cjs', plugins: [functionsApart] });
+await build({ ...options, entryPoints: ['functions/index.ts'], outfile: 'dist/functions.cjs' });
 
 // BOSH's PATH may lead to another Node.js, or to none.
 const node = relative('dist', process.execPath);

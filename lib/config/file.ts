@@ -2,9 +2,6 @@ import { readFile } from 'node:fs/promises';
 import { CpiError } from '../cpi/errors.ts';
 import { isRecord } from '../json.ts';
 
-/** Where the BOSH job puts it. */
-export const DEFAULT_CONFIG_PATH = '/var/vcap/jobs/openstack_cpi/config/cpi.json';
-
 export interface ConfigFile {
   cloud: { properties: Record<string, unknown> };
 }

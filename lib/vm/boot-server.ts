@@ -56,7 +56,8 @@ async function creationFailure(
     );
   }
   if (error instanceof BadRequestError || error instanceof NotFoundError) {
-    const ids = [...new Set((server.networks ?? []).map(({ uuid }) => uuid))];
+    const interfaces = Array.isArray(server.networks) ? server.networks : [];
+    const ids = [...new Set(interfaces.map(({ uuid }) => uuid))];
     const missing = await missingNetworks(ids, openstack.networks);
     if (missing.length > 0) {
       return new VMCreationFailed(

@@ -36,7 +36,7 @@ export async function lookUp(plan: VmPlan, context: CallContext): Promise<FoundR
   const [securityGroups, , flavor, , floatingIp, pools, , server, ports] = await allInOrder([
     hasNetworkService ? resolveSecurityGroups(plan.securityGroups, openstack) : plan.securityGroups,
     checkImage(plan, context),
-    findFlavor(plan.instanceType, context),
+    findFlavor(plan, context),
     checkKeyPair(plan.keyName, context),
     vipAddress ? findFloatingIp(vipAddress, openstack) : undefined,
     Promise.all(poolNames.map((name) => findPool(name, openstack))),
@@ -65,12 +65,21 @@ async function checkImage({ imageId, stemcellCid }: VmPlan, { openstack }: CallC
 }
 
 /** By name; by id where no name fits. */
-async function findFlavor(instanceType: string, { openstack, log }: CallContext): Promise<Flavor> {
+async function findFlavor(
+  { instanceType, bootVolume }: VmPlan,
+  { openstack, log }: CallContext,
+): Promise<Flavor> {
   const flavors = await openstack.flavors.list();
   const flavor =
     flavors.find(({ name }) => name === instanceType) ?? flavors.find(({ id }) => id === instanceType);
   if (!flavor) {
     throw new CloudError(`Flavor \`${instanceType}' not found`);
+  }
+  if (bootVolume && bootVolume.size === undefined && flavor.disk === 0) {
+    throw new CloudError(
+      `Flavor '${flavor.name}' has a root disk size of 0. Either pick a different flavor or define root_disk.size ` +
+        'in your VM cloud_properties',
+    );
   }
   const ephemeral = flavor['OS-FLV-EXT-DATA:ephemeral'];
   const wanted = 2 * Math.floor(flavor.ram / 1024);

@@ -1,15 +1,12 @@
-import { CloudError } from '../cpi/errors.ts';
 import { formatServerMetadata, INVOCATION_KEY, REGISTRY_KEY } from '../cpi/metadata.ts';
 import { isRecord } from '../json.ts';
 import type { CallContext } from '../middleware/call-context.ts';
 import type { Port } from '../openstack/neutron/ports.ts';
 import type { Flavor } from '../openstack/nova/flavors.ts';
-import type { BlockDevice, ServerRequest } from '../openstack/nova/servers.ts';
+import type { BlockDevice, Interface, ServerRequest } from '../openstack/nova/servers.ts';
 import { agentNetworks, userData } from './agent-settings.ts';
 import type { FoundResources } from './look-ups.ts';
 import type { BootVolume, VmPlan } from './vm-plan.ts';
-
-type Interface = NonNullable<ServerRequest['server']['networks']>[number];
 
 /** The body of the request that makes the server, but for its availability zone. */
 export function serverRequest(
@@ -33,7 +30,7 @@ export function serverRequest(
       ...(found.securityGroups.length > 0
         ? { security_groups: found.securityGroups.map((name) => ({ name })) }
         : {}),
-      ...(interfaces.length > 0 ? { networks: interfaces } : {}),
+      ...networksOf(interfaces, plan.bootVolume),
       ...(cloud.configDrive ? { config_drive: true } : {}),
       user_data: userData(plan, networks, flavor, context),
       metadata: serverMetadata(plan, context),
@@ -55,19 +52,20 @@ function interfacesOf(plan: VmPlan, ports: ReadonlyMap<string, Port>): Interface
   });
 }
 
-function bootDevice(imageId: string, volume: BootVolume, flavor: Flavor): BlockDevice {
-  const size = volume.size ?? flavor.disk;
-  if (size === 0) {
-    throw new CloudError(
-      `Flavor '${flavor.name}' has a root disk size of 0. Either pick a different flavor or define root_disk.size ` +
-        'in your VM cloud_properties',
-    );
+/** Microversions from 2.37 on, which a volume type needs, want to be told that Nova is to choose. */
+function networksOf(interfaces: Interface[], bootVolume: BootVolume | undefined) {
+  if (interfaces.length > 0) {
+    return { networks: interfaces };
   }
+  return bootVolume?.type ? { networks: 'auto' as const } : {};
+}
+
+function bootDevice(imageId: string, volume: BootVolume, flavor: Flavor): BlockDevice {
   return {
     uuid: imageId,
     source_type: 'image',
     destination_type: 'volume',
-    volume_size: size,
+    volume_size: volume.size ?? flavor.disk,
     boot_index: 0,
     delete_on_termination: true,
     device_name: '/dev/vda',

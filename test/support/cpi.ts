@@ -98,7 +98,11 @@ export function directorRequest(method: string, args: unknown[], options: CallOp
 
 async function runHere(input: string, configPath: string): Promise<{ stdout: string; stderr: string }> {
   const lines: string[] = [];
-  const response = await answer(input, { configPath, functions, logSink: (line) => lines.push(line) });
+  const response = await answer(input, {
+    configPath,
+    loadFunctions: async () => functions,
+    logSink: (line) => lines.push(line),
+  });
   return { stdout: `${JSON.stringify(response)}\n`, stderr: lines.map((line) => `${line}\n`).join('') };
 }
 

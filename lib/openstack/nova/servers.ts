@@ -37,6 +37,13 @@ export interface BlockDevice {
   volume_type?: string;
 }
 
+export interface Interface {
+  /** Of the network. */
+  uuid: string;
+  port?: string;
+  fixed_ip?: string;
+}
+
 export interface ServerRequest {
   server: {
     name: string;
@@ -44,7 +51,8 @@ export interface ServerRequest {
     flavorRef: string;
     key_name?: string;
     security_groups?: { name: string }[];
-    networks?: { uuid: string; port?: string; fixed_ip?: string }[];
+    /** `auto` exists from microversion 2.37 on. */
+    networks?: Interface[] | 'auto';
     availability_zone?: string;
     config_drive?: boolean;
     user_data: string;
