@@ -246,7 +246,8 @@ function connectionError(request: HttpRequest, requestSent: boolean, error: unkn
   const cause = deepestCause(error);
   const code = errorCode(cause) ?? errorCode(error) ?? '';
   const certificateRefused = CERTIFICATE_REFUSED.test(code);
-  const text = cause.message || code || 'connection failed';
+  // Node appends advice on its own flags, which an operator cannot set.
+  const text = (cause.message || code || 'connection failed').replace(/; if the root CA.*$/s, '');
   const reason = certificateRefused
     ? `certificate verify failed for ${new URL(request.url).host} (${text}); set connection_options.ca_cert`
     : text;
