@@ -24,7 +24,10 @@ const functionsApart: Plugin = {
 await build({ ...options, entryPoints: ['bin/cpi.ts'], outfile: 'dist/cpi.cjs', plugins: [functionsApart] });
 await build({ ...options, entryPoints: ['functions/index.ts'], outfile: 'dist/functions.cjs' });
 
-// BOSH's PATH may lead to another Node.js, or to none.
+// BOSH's PATH may lead to another Node.js, or to none. A small young generation keeps an image upload below 100 MB.
 const node = relative('dist', process.execPath);
-await writeFile('dist/cpi', `#!/bin/sh\nexec "\${0%/*}/${node}" "\${0%/*}/cpi.cjs" "$@"\n`);
+await writeFile(
+  'dist/cpi',
+  `#!/bin/sh\nexec "\${0%/*}/${node}" --max-semi-space-size=1 "\${0%/*}/cpi.cjs" "$@"\n`,
+);
 await chmod('dist/cpi', 0o755);
