@@ -10,6 +10,7 @@ USERS = ('bosh', 'other')
 
 
 def make_users_and_catalog(services: list[Service]) -> None:
+    """Can be broken off and begun again."""
     admin = Api('admin')
     if not admin.find('identity', '/regions', id=settings.TLS_REGION):
         admin.post('identity', '/regions', {'region': {'id': settings.TLS_REGION}})

@@ -19,7 +19,7 @@ from cloud.steps import Step, carry_out
 # Two cores are busy with four, since each waits now and then.
 STEPS_AT_ONCE = 4
 
-SCHEMAS_DONE = settings.STATE / 'schemas'
+DONE = settings.STATE / 'done'
 
 
 def up() -> int:
@@ -27,8 +27,7 @@ def up() -> int:
     if 'VERSION_CODENAME=bookworm' not in Path('/etc/os-release').read_text():
         raise CloudError('the packages are those of Debian 12 (bookworm); use such a machine or container')
     with command.alone():
-        for folder in (settings.ETC / 'swift', settings.LOG, settings.RUN, settings.LOCK, SCHEMAS_DONE,
-                       settings.STATE / 'home'):
+        for folder in (settings.ETC / 'swift', settings.LOG, settings.RUN, settings.LOCK, settings.STATE / 'home', DONE):
             folder.mkdir(parents=True, exist_ok=True)
         ports.check_free([process for service in SERVICES for process in service.processes])
         apt.install()
@@ -63,7 +62,8 @@ def starting() -> list[Step]:
         for process in service.processes:
             needs = [*process.needs, *([preparation] if service.prepare else [])]
             steps.append(Step(process.name, lambda process=process: bring_up(process), needs, seconds=6))
-    steps.append(Step('service users', lambda: make_users_and_catalog(OPENSTACK), ['keystone'], seconds=5))
+    steps.append(Step('service users', lambda: once('service-users', lambda: make_users_and_catalog(OPENSTACK)),
+                      ['keystone'], seconds=5))
     return steps
 
 
@@ -77,11 +77,16 @@ def create_databases() -> None:
 
 
 def make_tables(service: Service) -> None:
-    done = SCHEMAS_DONE / service.name
-    if done.exists():
-        return
-    program.run(f'{service.name}-schema', service.schema, 'Once it is mended, down --purge and up start anew.')
-    done.touch()
+    once(f'{service.name}-schema', lambda: program.run(
+        f'{service.name}-schema', service.schema, 'Once it is mended, down --purge and up start anew.'))
+
+
+def once(name: str, work: Callable[[], None]) -> None:
+    """Does what takes long to look for, and what nobody takes away again."""
+    done = DONE / name
+    if not done.exists():
+        work()
+        done.touch()
 
 
 def filling(found: dict[str, Any]) -> list[Step]:
