@@ -27,7 +27,8 @@ def up() -> int:
     if 'VERSION_CODENAME=bookworm' not in Path('/etc/os-release').read_text():
         raise CloudError('the packages are those of Debian 12 (bookworm); use such a machine or container')
     with command.alone():
-        for folder in (settings.ETC / 'swift', settings.LOG, settings.RUN, settings.LOCK, settings.STATE / 'home', DONE):
+        for folder in (settings.ETC / 'swift', settings.STATE / 'home', settings.LOG, settings.RUN, settings.LOCK,
+                       DONE):
             folder.mkdir(parents=True, exist_ok=True)
         ports.check_free([process for service in SERVICES for process in service.processes])
         apt.install()
