@@ -7,6 +7,14 @@ export function parseJson(text: string): unknown {
   }
 }
 
+/** Whether a JSON value has more levels than code that walks it recursively can be trusted with. */
+export function isDeeperThan(levels: number, value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) {
+    return false;
+  }
+  return levels === 0 || Object.values(value).some((inner) => isDeeperThan(levels - 1, inner));
+}
+
 /** Whether a value of unknown shape is a JSON object. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -64,20 +64,18 @@ export function parseConfiguration(properties: unknown, environment: ProxySettin
   if (!hasOpenStack(sections)) {
     throw invalid(["No 'openstack' properties specified."]);
   }
-  if (!isValid(sections)) {
-    throw invalid([...wrongTypes(sections), ...removedProperties(sections.openstack)]);
-  }
-  const { openstack } = sections;
-  const ca = certificates(openstack.connection_options ?? {});
+  const ca = certificates(connectionOptions(sections.openstack));
   const problems = [
-    ...removedProperties(openstack),
-    ...urlProblems(openstack),
-    ...credentialProblems(openstack),
+    ...wrongTypes(sections),
+    ...removedProperties(sections.openstack),
+    ...urlProblems(sections.openstack),
+    ...credentialProblems(sections.openstack),
     ...ca.problems,
   ];
-  if (problems.length > 0) {
+  if (problems.length > 0 || !isValid(sections)) {
     throw invalid(problems);
   }
+  const { openstack } = sections;
   return deepFreeze({
     session: {
       authUrl: keystoneV3Url(openstack.auth_url ?? ''),
@@ -168,20 +166,26 @@ function keystoneV3Url(authUrl: string): string {
   return `${authUrl.replace(/\/v3(\/.*)?$/, '').replace(/\/+$/, '')}/v3`;
 }
 
-function certificates(options: NonNullable<OpenStackSection['connection_options']>): {
+function connectionOptions({
+  connection_options: options,
+}: Record<string, unknown>): Record<string, unknown> {
+  return isRecord(options) ? options : {};
+}
+
+function certificates({ ca_cert: text, ssl_ca_file: file }: Record<string, unknown>): {
   pem: string | undefined;
   problems: string[];
 } {
-  const inline = options.ca_cert?.trim();
+  const inline = typeof text === 'string' ? text.trim() : '';
   if (inline) {
     return checkedPem('openstack.connection_options.ca_cert', inline);
   }
-  if (!options.ssl_ca_file) {
+  if (typeof file !== 'string' || file === '') {
     return { pem: undefined, problems: [] };
   }
   const property = 'openstack.connection_options.ssl_ca_file';
   try {
-    const content = readFileSync(options.ssl_ca_file, 'utf8').trim();
+    const content = readFileSync(file, 'utf8').trim();
     return content ? checkedPem(property, content) : { pem: undefined, problems: [] };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
@@ -195,20 +199,21 @@ function checkedPem(property: string, pem: string): { pem: string | undefined; p
     : { pem: undefined, problems: [`${property} must be one or more certificates in PEM format`] };
 }
 
-function urlProblems(openstack: OpenStackSection): string[] {
-  const { auth_url: authUrl, connection_options: options } = openstack;
+function urlProblems(openstack: Record<string, unknown>): string[] {
+  const { auth_url: authUrl = '' } = openstack;
+  const { proxy = '' } = connectionOptions(openstack);
   const problems: string[] = [];
-  if (!isHttpUrl(authUrl)) {
+  if (typeof authUrl === 'string' && !isHttpUrl(authUrl)) {
     problems.push('openstack.auth_url must be a URL');
   }
-  if (options?.proxy && !isHttpUrl(options.proxy)) {
+  if (typeof proxy === 'string' && proxy !== '' && !isHttpUrl(proxy)) {
     problems.push('openstack.connection_options.proxy must be a URL');
   }
   return problems;
 }
 
-function isHttpUrl(text: string | undefined): boolean {
-  return ['http:', 'https:'].includes(URL.parse(text ?? '')?.protocol ?? '');
+function isHttpUrl(text: string): boolean {
+  return ['http:', 'https:'].includes(URL.parse(text)?.protocol ?? '');
 }
 
 /** What OpenStack or this CPI no longer has, with what to use instead. */
@@ -233,7 +238,7 @@ function removedProperties(openstack: Record<string, unknown>): string[] {
   return problems;
 }
 
-function credentialProblems(openstack: OpenStackSection): string[] {
+function credentialProblems(openstack: Record<string, unknown>): string[] {
   const password = [openstack.username, openstack.api_key].filter(Boolean).length;
   const application = [openstack.application_credential_id, openstack.application_credential_secret].filter(
     Boolean,
@@ -246,7 +251,7 @@ function credentialProblems(openstack: OpenStackSection): string[] {
   return isPassword ? scopeProblems(openstack) : [];
 }
 
-function scopeProblems(openstack: OpenStackSection): string[] {
+function scopeProblems(openstack: Record<string, unknown>): string[] {
   const problems: string[] = [];
   if (!openstack.domain && !openstack.user_domain_name) {
     problems.push('openstack.domain or openstack.user_domain_name is required');

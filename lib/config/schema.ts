@@ -1,5 +1,6 @@
 import Type, { type Static, type TSchema } from 'typebox';
 
+const url = () => Type.Optional(Type.String({ description: 'a URL' }));
 const string = () => Type.Optional(Type.String({ description: 'a string' }));
 const boolean = () => Type.Optional(Type.Boolean({ description: 'true or false' }));
 const seconds = (minimum = 0) => Type.Optional(Type.Number({ description: 'a number of seconds', minimum }));
@@ -21,7 +22,7 @@ const oneOf = <const T extends string[]>(...values: T) => {
 export const configurationSchema = Type.Object({
   openstack: Type.Object(
     {
-      auth_url: string(),
+      auth_url: url(),
       username: string(),
       api_key: string(),
       application_credential_id: string(),
@@ -43,7 +44,7 @@ export const configurationSchema = Type.Object({
         connect_timeout: seconds(0.001),
         read_timeout: seconds(0.001),
         write_timeout: seconds(0.001),
-        proxy: string(),
+        proxy: url(),
       }),
       default_key_name: string(),
       default_security_groups: Type.Optional(

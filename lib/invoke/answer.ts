@@ -1,9 +1,11 @@
 import { CpiError } from '../cpi/errors.ts';
 import { info } from '../cpi/info.ts';
 import { boshError, type CpiResponse, defect, failure, success } from '../cpi/response.ts';
-import { isRecord, parseJson } from '../json.ts';
+import { isDeeperThan, isRecord, parseJson } from '../json.ts';
 import { Redactor } from '../log/redactor.ts';
 import type { LocalTarget } from './local.ts';
+
+const MAX_LEVELS = 500;
 
 /**
  * Answers one request of BOSH, whatever it is: there is no error but in the response.
@@ -30,10 +32,13 @@ function parsedRequest(input: string): Record<string, unknown> & { method: strin
     const what = input.trim() === '' ? 'stdin is empty' : 'stdin is not JSON';
     throw new CpiError(`Request cannot be deserialized: ${what}`);
   }
+  if (isDeeperThan(MAX_LEVELS, request)) {
+    throw new CpiError('Request cannot be deserialized: it is nested too deeply');
+  }
   if (!isRecord(request)) {
     throw new CpiError('Invalid request: a JSON object was expected');
   }
-  if (typeof request.method !== 'string') {
+  if (typeof request.method !== 'string' || request.method === '') {
     throw new CpiError("Invalid request: 'method' must be a string");
   }
   return { ...request, method: request.method };

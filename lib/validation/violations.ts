@@ -59,7 +59,7 @@ function pathOf(pointer: string): string[] {
 
 /** The schemas that apply at a path, outermost alternative first. */
 function schemasAt(schema: JsonSchema, path: string[]): JsonSchema[] {
-  const alternatives = [schema, ...(schema.anyOf ?? [])];
+  const alternatives = alternativesOf(schema);
   const [head, ...rest] = path;
   if (head === undefined) {
     return alternatives;
@@ -68,6 +68,10 @@ function schemasAt(schema: JsonSchema, path: string[]): JsonSchema[] {
     const child = childOf(alternative, head);
     return child ? schemasAt(child, rest) : [];
   });
+}
+
+function alternativesOf(schema: JsonSchema): JsonSchema[] {
+  return [schema, ...(schema.anyOf ?? []).flatMap(alternativesOf)];
 }
 
 function childOf(schema: JsonSchema, key: string): JsonSchema | undefined {

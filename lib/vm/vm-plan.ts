@@ -107,12 +107,17 @@ function zonesOf(properties: CloudProperties, isNovaAlone: boolean): (string | u
 
 function bootVolumeOf(properties: CloudProperties, isDefault: boolean): BootVolume | undefined {
   const size = properties.root_disk?.size ?? undefined;
-  const sizeGib = size === undefined || size === '' ? undefined : Math.ceil(Number(size));
-  if (sizeGib !== undefined && !(sizeGib >= 1)) {
+  const sizeGib = size === undefined || size === '' ? undefined : Number(size);
+  if (sizeGib !== undefined && !(Number.isFinite(sizeGib) && sizeGib >= 1)) {
     throw new CloudError('Minimum root_disk size is 1 GiB');
   }
   const isBootedFromVolume = properties.boot_from_volume ?? isDefault;
-  return isBootedFromVolume ? { size: sizeGib, type: properties.root_disk?.type || undefined } : undefined;
+  return isBootedFromVolume
+    ? {
+        size: sizeGib === undefined ? undefined : Math.ceil(sizeGib),
+        type: properties.root_disk?.type || undefined,
+      }
+    : undefined;
 }
 
 function poolsOf(properties: CloudProperties): PoolSpec[] {

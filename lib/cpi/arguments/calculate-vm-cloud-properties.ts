@@ -1,7 +1,7 @@
 import Type from 'typebox';
 import { optional } from './types.ts';
 
-const amount = () => optional(Type.Number({ description: 'a number', minimum: 0 }));
+const amount = () => optional(Type.Number({ description: 'a number from 0', minimum: 0 }));
 
 export const calculateVmCloudProperties = Type.Tuple([
   Type.Object(

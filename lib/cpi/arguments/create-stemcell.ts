@@ -20,7 +20,7 @@ const cloudProperties = Type.Object(
 );
 
 export const createStemcell = Type.Tuple([
-  Type.String({ title: 'image_path', description: 'a string' }),
+  Type.String({ title: 'image_path', description: 'a path', pattern: '^[^\\u0000]*$' }),
   cloudProperties,
   nullable(
     Type.Object(

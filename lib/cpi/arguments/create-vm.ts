@@ -1,8 +1,8 @@
 import Type from 'typebox';
-import { cid, flag, hash, nullable, optional, text } from './types.ts';
+import { flag, hash, nullable, optional, stemcellCid, text } from './types.ts';
 
-const strings = Type.Array(Type.String(), { description: 'an array of strings' });
-const securityGroups = Type.Array(Type.String(), {
+const strings = Type.Array(text(), { description: 'an array of strings' });
+const securityGroups = Type.Array(text(), {
   description: 'an array of strings',
   errorMessage: 'security groups must be an Array',
 });
@@ -78,7 +78,7 @@ export const networkSpec = Type.Object(
 
 export const createVm = Type.Tuple([
   Type.String({ title: 'agent_id', description: 'a non-empty string', minLength: 1 }),
-  cid('stemcell_cid'),
+  stemcellCid(),
   cloudProperties,
   Type.Record(Type.String(), networkSpec, {
     title: 'networks',

@@ -1,4 +1,4 @@
 import Type from 'typebox';
-import { cid } from './types.ts';
+import { stemcellCid } from './types.ts';
 
-export const deleteStemcell = Type.Tuple([cid('stemcell_cid')]);
+export const deleteStemcell = Type.Tuple([stemcellCid()]);

@@ -12,6 +12,14 @@ export const cid = (title: string) =>
     pattern: '^(?!\\.{1,2}$)[^\\u0000-\\u001f]+$',
   });
 
+/** An image's id, with a suffix where the image is not BOSH's own. */
+export const stemcellCid = () =>
+  Type.String({
+    title: 'stemcell_cid',
+    description: 'a non-empty string',
+    pattern: '^(?!\\.{0,2}( light)?$)[^\\u0000-\\u001f]+$',
+  });
+
 export const hash = (title: string) =>
   Type.Record(Type.String(), Type.Unknown(), { title, description: 'an object' });
 
