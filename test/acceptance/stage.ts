@@ -1,5 +1,9 @@
+import { randomUUID } from 'node:crypto';
+import { functions } from '#functions/index.ts';
+import type { CpiMethod } from '#lib/cpi/methods.ts';
+import type { CpiResponse } from '#lib/cpi/response.ts';
 import type { CloudDescription, FaultInjector } from '../support/cloud.ts';
-import { type Cpi, type CpiOptions, startCpi } from '../support/cpi.ts';
+import { type CallOptions, type Cpi, type CpiOptions, directorRequest, startCpi } from '../support/cpi.ts';
 import type { EmbeddedCloud } from '../support/embedded/index.ts';
 import { startEmbeddedCloud } from '../support/embedded/index.ts';
 import { startFaultInjector } from '../support/fault-injector.ts';
@@ -18,6 +22,15 @@ export interface Stage {
   cloud: CloudDescription;
   injector: FaultInjector;
   cpi: Cpi;
+  /** `cloud.properties` of the CPI's configuration. */
+  properties: CpiOptions['properties'];
+  /** What must never be found in an output. */
+  secrets: () => Iterable<string>;
+  /** The tests' own: how it is configured, and what it holds by key. The CPI uses it only where a test says so. */
+  registry: {
+    settings: { endpoint: string; user: string; password: string };
+    entries: ReadonlyMap<string, string>;
+  };
   operator: Operator;
   /** Only where `isEmbedded`. */
   embedded: EmbeddedCloud | undefined;
@@ -31,6 +44,7 @@ export async function embeddedStage(run: CpiOptions['run'] = 'here'): Promise<St
   const stage = await stageFor(embedded.description, {
     run,
     registryUrl: registry.url,
+    entries: () => embedded.registry,
     secrets: () => embedded.secrets,
     openstack: { state_timeout: 5, wait_resource_poll_interval: 0 },
     properties: {
@@ -56,6 +70,7 @@ export async function realStage(cloud: CloudDescription): Promise<Stage> {
   const stage = await stageFor(cloud, {
     run: 'process',
     registryUrl: registry.url,
+    entries: () => registryHost.registry,
     secrets: () => [cloud.password, cloud.application_credential.secret, registry.password],
     openstack: { state_timeout: 60, wait_resource_poll_interval: 1 },
     properties: { retry_config: { default: { max_attempts: 3, sleep_duration: 0.2 } } },
@@ -77,6 +92,7 @@ async function stageFor(
   options: {
     run: CpiOptions['run'];
     registryUrl: string;
+    entries: () => ReadonlyMap<string, string>;
     secrets: () => Iterable<string>;
     openstack: Record<string, unknown>;
     properties: CpiOptions['properties'];
@@ -84,37 +100,64 @@ async function stageFor(
   },
 ): Promise<Omit<Stage, 'isEmbedded' | 'embedded'>> {
   const injector = await startFaultInjector({ authUrl: cloud.auth_url, registryUrl: options.registryUrl });
-  const cpi = await startCpi({
-    run: options.run,
-    properties: {
-      openstack: {
-        auth_url: injector.authUrl,
-        username: cloud.user,
-        api_key: cloud.password,
-        project: cloud.project,
-        domain: cloud.domain,
-        region: cloud.region,
-        default_key_name: cloud.keypair,
-        default_security_groups: ['bosh'],
-        ...options.openstack,
-      },
-      agent: {
-        mbus: `nats://nats:${MARKED.mbusPassword}@10.0.0.6:4222`,
-        ntp: ['ntp.example.org'],
-        blobstore: { provider: 'dav', options: { user: 'agent', password: MARKED.blobstorePassword } },
-      },
-      ...options.properties,
+  const properties: CpiOptions['properties'] = {
+    openstack: {
+      auth_url: injector.authUrl,
+      username: cloud.user,
+      api_key: cloud.password,
+      project: cloud.project,
+      domain: cloud.domain,
+      region: cloud.region,
+      default_key_name: cloud.keypair,
+      default_security_groups: ['bosh'],
+      ...options.openstack,
     },
-    secrets: () => [...options.secrets(), ...Object.values(MARKED)],
-  });
+    agent: {
+      mbus: `nats://nats:${MARKED.mbusPassword}@10.0.0.6:4222`,
+      ntp: ['ntp.example.org'],
+      blobstore: { provider: 'dav', options: { user: 'agent', password: MARKED.blobstorePassword } },
+    },
+    ...options.properties,
+  };
+  const secrets = () => [...options.secrets(), ...Object.values(MARKED)];
+  const cpi = await startCpi({ run: options.run, properties, secrets });
   return {
     cloud,
     injector,
     cpi,
+    properties,
+    secrets,
+    registry: {
+      settings: { endpoint: injector.registryUrl, ...options.registry },
+      get entries() {
+        return options.entries();
+      },
+    },
     operator: new Operator(cloud),
     close: async () => {
       await cpi.close();
       await injector.close();
     },
   };
+}
+
+/** Calls a CPI method's function as a deployed one is called: with an invocation of the caller's choice. */
+export async function invoke(
+  stage: Stage,
+  method: CpiMethod,
+  args: unknown[],
+  invocation: { id?: string; attempt: number },
+  options: CallOptions = {},
+): Promise<CpiResponse> {
+  const sections = new Set([...Object.keys(stage.properties), ...Object.keys(options.properties ?? {})]);
+  const properties = Object.fromEntries(
+    [...sections].map((name) => [name, { ...stage.properties[name], ...options.properties?.[name] }]),
+  );
+  const { handler } = await functions[method]();
+  const event = {
+    ...directorRequest(method, args, options),
+    invocation: { id: randomUUID(), ...invocation },
+    config: { cloud: { plugin: 'openstack', properties } },
+  };
+  return handler(event, { functionName: method });
 }

@@ -15,6 +15,12 @@ const VERSION: Partial<Record<Service, string>> = {
   'load-balancer': '/v2.0',
 };
 
+interface Login {
+  token: string;
+  urls: Map<string, string>;
+  regions: string[];
+}
+
 /** What exists in a project, as `kind id name` by id. */
 export type Inventory = Map<string, string>;
 
@@ -25,7 +31,7 @@ export type Inventory = Map<string, string>;
 export class Operator {
   readonly #cloud: CloudDescription;
   readonly #user: { user: string; password: string; project: string };
-  #login: Promise<{ token: string; urls: Map<string, string> }> | undefined;
+  #login: Promise<Login> | undefined;
 
   constructor(cloud: CloudDescription, user: { user: string; password: string; project: string } = cloud) {
     this.#cloud = cloud;
@@ -86,6 +92,46 @@ export class Operator {
     return Buffer.from(await response.arrayBuffer());
   }
 
+  /** Of the catalog. */
+  async regions(): Promise<string[]> {
+    this.#login ??= this.#authenticate();
+    return (await this.#login).regions;
+  }
+
+  /** As Nova shows it; undefined when it does not exist, like the others. */
+  async server(id: string) {
+    return (await this.find('compute', `/servers/${id}`))?.server;
+  }
+
+  async attachments(serverId: string) {
+    return (await this.find('compute', `/servers/${serverId}/os-volume_attachments`))?.volumeAttachments;
+  }
+
+  /** Those of a server. */
+  async ports(serverId: string) {
+    return (await this.find('network', `/ports?device_id=${serverId}`)).ports;
+  }
+
+  async floatingIp(id: string) {
+    return (await this.find('network', `/floatingips/${id}`))?.floatingip;
+  }
+
+  async volume(id: string) {
+    return (await this.find('volume', `/volumes/${id}`))?.volume;
+  }
+
+  async snapshot(id: string) {
+    return (await this.find('volume', `/snapshots/${id}`))?.snapshot;
+  }
+
+  async image(id: string) {
+    return this.find('image', `/images/${id}`);
+  }
+
+  async members(poolId: string) {
+    return (await this.find('load-balancer', `/lbaas/pools/${poolId}/members`)).members;
+  }
+
   /** All that a CPI could leave behind in the project. */
   async inventory(): Promise<Inventory> {
     const lists = await Promise.all([
@@ -93,6 +139,8 @@ export class Operator {
       this.find('network', '/ports'),
       this.find('network', '/networks'),
       this.find('network', '/subnets'),
+      this.find('network', '/security-groups'),
+      this.find('compute', '/os-server-groups'),
       this.find('volume', '/volumes/detail'),
       this.find('volume', '/snapshots/detail'),
       this.find('image', '/images?limit=1000'),
@@ -111,7 +159,7 @@ export class Operator {
     return found;
   }
 
-  async #authenticate(): Promise<{ token: string; urls: Map<string, string> }> {
+  async #authenticate(): Promise<Login> {
     const { user, password, project } = this.#user;
     const domain = { name: this.#cloud.domain };
     const response = await fetch(`${this.#cloud.auth_url}/auth/tokens`, {
@@ -131,7 +179,11 @@ export class Operator {
     // biome-ignore lint/suspicious/noExplicitAny: whatever OpenStack answers.
     const body: any = await response.json();
     const urls = new Map<string, string>();
+    const regions = new Set<string>();
     for (const entry of body.token.catalog) {
+      for (const { region } of entry.endpoints) {
+        regions.add(region);
+      }
       const endpoint = entry.endpoints.find(
         // biome-ignore lint/suspicious/noExplicitAny: whatever OpenStack answers.
         (one: any) => one.interface === 'public' && one.region === this.#cloud.region,
@@ -140,7 +192,7 @@ export class Operator {
         urls.set(entry.type, endpoint.url.replace(/\/+$/, '').replace(/\/v2(\.0)?$/, ''));
       }
     }
-    return { token, urls };
+    return { token, urls, regions: [...regions] };
   }
 }
 
