@@ -188,6 +188,29 @@ export function attachVolumeSchema(version: number): Schema {
   };
 }
 
+const amount: Schema = { type: ['integer', 'string'], pattern: '^[0-9]*$', minimum: 0, maximum: 2147483647 };
+
+export const createFlavorSchema: Schema = {
+  type: 'object',
+  required: ['flavor'],
+  additionalProperties: false,
+  properties: {
+    flavor: {
+      type: 'object',
+      required: ['name', 'ram', 'vcpus', 'disk'],
+      additionalProperties: false,
+      properties: {
+        name,
+        ram: { ...amount, minimum: 1 },
+        vcpus: { ...amount, minimum: 1 },
+        disk: amount,
+        'OS-FLV-EXT-DATA:ephemeral': amount,
+        swap: amount,
+      },
+    },
+  },
+};
+
 export const createServerGroupSchema: Schema = {
   type: 'object',
   required: ['server_group'],

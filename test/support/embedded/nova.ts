@@ -13,6 +13,7 @@ import {
 import type { Neutron } from './neutron.ts';
 import {
   attachVolumeSchema,
+  createFlavorSchema,
   createKeypairSchema,
   createServerGroupSchema,
   createServerSchema,
@@ -104,10 +105,16 @@ export class Nova {
     )
     .on('GET', '/flavors', (call) => this.#listFlavors(call, false))
     .on('GET', '/flavors/detail', (call) => this.#listFlavors(call, true))
+    .on('POST', '/flavors', (call) => this.#createFlavor(call))
     .on('GET', '/flavors/{}', (call, flavorId) => ({
       status: 200,
       body: { flavor: shownFlavor(call, this.#flavor(call.caller, flavorId)) },
     }))
+    .on('DELETE', '/flavors/{}', (call, flavorId) => {
+      onlyForAdmins(call, 'os_compute_api:os-flavor-manage:delete');
+      this.#world.state.flavors.delete(this.#flavor(call.caller, flavorId).id);
+      return { status: 202 };
+    })
     .on('GET', '/os-keypairs', (call) => ({
       status: 200,
       body: {
@@ -890,6 +897,28 @@ export class Nova {
     };
   }
 
+  #createFlavor(call: Call): Reply {
+    onlyForAdmins(call, 'os_compute_api:os-flavor-manage:create');
+    check(createFlavorSchema, call.body);
+    const given = member(call.body, 'flavor');
+    const name = String(given.name);
+    if ([...this.#world.state.flavors.values()].some((flavor) => flavor.name === name)) {
+      throw fault('conflictingRequest', 409, `Flavor with name ${name} already exists.`);
+    }
+    const flavor: Flavor = {
+      id: uuid(),
+      name,
+      vcpus: Number(given.vcpus),
+      ram: Number(given.ram),
+      disk: Number(given.disk),
+      ephemeral: Number(given['OS-FLV-EXT-DATA:ephemeral'] ?? 0),
+      swap: Number(given.swap ?? 0),
+      disabled: false,
+    };
+    this.#world.state.flavors.set(flavor.id, flavor);
+    return { status: 200, body: { flavor: shownFlavor(call, flavor) } };
+  }
+
   #keypairs(caller: Caller): Keypair[] {
     return [...this.#world.state.keypairs.values()].filter((pair) => pair.user_id === caller.userId);
   }
@@ -1033,6 +1062,7 @@ export class Nova {
         id: attachment.volume_id,
         ...(call.version >= 3 && { delete_on_termination: attachment.delete_on_termination }),
       })),
+      ...(call.version >= 3 && call.caller.admin && { 'OS-EXT-SRV-ATTR:user_data': server.user_data }),
       ...(call.version >= 9 && { locked: false }),
       ...(call.version >= 19 && { description: server.name }),
       ...(call.version >= 26 && { tags: [] }),
@@ -1207,6 +1237,12 @@ function securityGroupNames(value: unknown): string[] {
 function fingerprint(publicKey: string): string {
   const hex = createHash('md5').update(publicKey).digest('hex');
   return hex.match(/../g)?.join(':') ?? '';
+}
+
+function onlyForAdmins({ caller }: Call, rule: string): void {
+  if (!caller.admin) {
+    throw fault('forbidden', 403, `Policy doesn't allow ${rule} to be performed.`);
+  }
 }
 
 function check(schema: Schema, body: unknown): void {
