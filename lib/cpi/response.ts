@@ -1,5 +1,5 @@
 import type { Redactor } from '../log/redactor.ts';
-import { OpenStackError } from '../openstack/errors.ts';
+import { OpenStackError, RegionRequiredError } from '../openstack/errors.ts';
 import { RegistryError } from '../registry/client.ts';
 import { BoshError, CloudError, CpiError } from './errors.ts';
 
@@ -24,6 +24,9 @@ export function failure(error: BoshError, redactor: Redactor, log = ''): CpiResp
 export function boshError(error: unknown): BoshError | undefined {
   if (error instanceof BoshError) {
     return error;
+  }
+  if (error instanceof RegionRequiredError) {
+    return new CpiError(error.message, { cause: error });
   }
   if (error instanceof OpenStackError || error instanceof RegistryError) {
     return new CloudError(error.message, { cause: error });

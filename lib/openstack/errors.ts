@@ -118,6 +118,11 @@ export class EndpointNotFoundError extends OpenStackError {
   override readonly name = 'EndpointNotFoundError';
 }
 
+/** Several regions offer a service, and the configuration names none of them. */
+export class RegionRequiredError extends OpenStackError {
+  override readonly name = 'RegionRequiredError';
+}
+
 /** A wait met a state that it cannot recover from, or the resource vanished. */
 export class ResourceFailedError extends OpenStackError {
   override readonly name = 'ResourceFailedError';

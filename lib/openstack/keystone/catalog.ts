@@ -1,4 +1,4 @@
-import { EndpointNotFoundError } from '../errors.ts';
+import { EndpointNotFoundError, RegionRequiredError } from '../errors.ts';
 
 export type ServiceType = 'compute' | 'image' | 'volume' | 'network' | 'load-balancer';
 export type EndpointInterface = 'public' | 'internal' | 'admin';
@@ -49,7 +49,8 @@ export class Catalog {
 
   /**
    * The URL that a service's requests start with, without a trailing slash.
-   * @throws {EndpointNotFoundError} also when several regions offer the service and none is configured
+   * @throws {EndpointNotFoundError}
+   * @throws {RegionRequiredError} when several regions offer the service and none is configured
    */
   endpoint(service: ServiceType): string {
     const urls = this.#urls(service);
@@ -59,7 +60,7 @@ export class Catalog {
       throw new EndpointNotFoundError(this.#nothingFound(service));
     }
     if (this.#region === undefined && regions.size > 1) {
-      throw new EndpointNotFoundError(
+      throw new RegionRequiredError(
         `openstack.region must be set, since the OpenStack catalog offers service '${service}' in several regions: ` +
           `${[...regions].join(', ')}`,
       );
