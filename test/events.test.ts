@@ -1,12 +1,10 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readdir, readFile } from 'node:fs/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { functions } from '#functions/index.ts';
 import type { CpiMethod } from '#lib/cpi/methods.ts';
 import type { CpiResponse } from '#lib/cpi/response.ts';
 import { embeddedStage, type Stage } from './acceptance/stage.ts';
-import { writeStemcellImage } from './support/stemcell-image.ts';
+import { type StemcellArchive, stemcellArchive } from './acceptance/stemcell-archive.ts';
 
 interface Expectation {
   /** Events that make what this one needs. */
@@ -92,25 +90,24 @@ const PLACEHOLDERS: Partial<Record<CpiMethod, string>> = {
 };
 
 let stage: Stage;
-let folder: string;
+let archive: StemcellArchive;
 
 beforeAll(async () => {
   stage = await embeddedStage();
-  folder = await mkdtemp(join(tmpdir(), 'cpi-events-'));
-  await writeStemcellImage(join(folder, 'image'), { 'root.img': Buffer.from('a root image') });
+  archive = await stemcellArchive({ 'root.img': Buffer.from('a root image') });
 });
 
 afterEach(() => stage.embedded?.restore());
 
 afterAll(async () => {
   await stage.close();
-  await rm(folder, { recursive: true });
+  await archive.remove();
 });
 
 /** Runs events one after the other. Results take the place of placeholders. */
 async function run(methods: CpiMethod[]): Promise<CpiResponse | undefined> {
   const ids = new Map([
-    ['image_path', join(folder, 'image')],
+    ['image_path', archive.path],
     ['net_id', stage.cloud.networks['net-a'].id],
     ['router_id', stage.cloud.router_id],
   ]);

@@ -1,19 +1,16 @@
 /** Plays a BOSH Director with dist/cpi and an embedded OpenStack: the life of a VM and its disk, call by call. */
 import { deepStrictEqual } from 'node:assert';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { styleText } from 'node:util';
+import { stemcellArchive, stemcellProperties } from '../acceptance/stemcell-archive.ts';
 import { startCpi } from '../support/cpi.ts';
 import { startEmbeddedCloud } from '../support/embedded/index.ts';
 import { startFaultInjector } from '../support/fault-injector.ts';
-import { writeStemcellImage } from '../support/stemcell-image.ts';
 
 const SETTLE_MS = 150;
 const ROOT_IMAGE_MIB = 4;
 
-const folder = await mkdtemp(join(tmpdir(), 'cpi-demo-'));
+const archive = await stemcellArchive({ 'root.img': randomBytes(ROOT_IMAGE_MIB * 1024 * 1024) });
 const embedded = await startEmbeddedCloud({ settleMs: SETTLE_MS });
 const { description: cloud } = embedded;
 const injector = await startFaultInjector({ authUrl: cloud.auth_url });
@@ -85,35 +82,15 @@ function coloured(colour: 'red' | 'green' | 'bold' | 'dim', text: string): strin
 }
 
 async function life(): Promise<void> {
-  const archive = join(folder, 'image');
-  await writeStemcellImage(archive, { 'root.img': randomBytes(ROOT_IMAGE_MIB * 1024 * 1024) });
-
   await call(
     'info',
     [],
     ({ api_version, stemcell_formats }) => `API version ${api_version}, ${stemcell_formats.join(', ')}`,
   );
-  const stemcell = await call(
-    'create_stemcell',
-    [
-      archive,
-      {
-        name: 'bosh-openstack-kvm-ubuntu-jammy-go_agent',
-        version: '1.390',
-        disk_format: 'qcow2',
-        container_format: 'bare',
-        os_type: 'linux',
-        os_distro: 'ubuntu',
-        architecture: 'x86_64',
-      },
-    ],
-    (id) => {
-      const image = embedded.images.get(id);
-      return image?.status === 'active'
-        ? `image ${id}, ${image.size} bytes`
-        : fail('the image is not active');
-    },
-  );
+  const stemcell = await call('create_stemcell', [archive.path, stemcellProperties], (id) => {
+    const image = embedded.images.get(id);
+    return image?.status === 'active' ? `image ${id}, ${image.size} bytes` : fail('the image is not active');
+  });
   const address = '10.10.0.50';
   const [vm] =
     (await call(
@@ -195,7 +172,7 @@ try {
   await cpi.close();
   await injector.close();
   await embedded.close();
-  await rm(folder, { recursive: true });
+  await archive.remove();
 }
 const leftovers = embedded.leftovers();
 console.log(`
