@@ -52,6 +52,8 @@ type OpenStackSection = ConfigurationSections['openstack'];
 const CREDENTIALS =
   'username and api_key or application_credential_id and application_credential_secret is required';
 const DEFAULT_IDLE_SECONDS = 60;
+/** A longer timer would end at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 const MAX_RESENDS = 2;
 
 /**
@@ -119,7 +121,7 @@ function retryPolicy(sections: ConfigurationSections): RetryPolicy {
   return {
     maxRetries: configured?.max_attempts ?? 10,
     maxPauseMs: (configured?.sleep_duration ?? 3) * 1000,
-    maxRetryAfterMs: Number(sections.openstack.state_timeout ?? 300) * 1000,
+    maxRetryAfterMs: Math.min(Number(sections.openstack.state_timeout ?? 300) * 1000, MAX_TIMER_MS),
   };
 }
 
@@ -129,7 +131,7 @@ function connection(
   environment: ProxySettings,
 ): ConnectionSettings {
   const options = openstack.connection_options ?? {};
-  const idleMs = (seconds: number | undefined) => (seconds ?? DEFAULT_IDLE_SECONDS) * 1000;
+  const idleMs = (seconds = DEFAULT_IDLE_SECONDS) => Math.min(seconds * 1000, MAX_TIMER_MS);
   return {
     connectTimeoutMs: idleMs(options.connect_timeout),
     readTimeoutMs: idleMs(options.read_timeout),

@@ -13,28 +13,30 @@ const SECRET_HEADERS = new Set([
 const SECRET_KEY =
   /pass(word|wd|phrase)|secret|api_?key|token|private_?key|adminpass|user_?data|personality|mbus|blobstore|credential|certificate_authority|^ca$|^cert$|^env$/i;
 const SECRET_QUERY = /^(.*signature|.*token|.*password|.*secret|.*credential|temp_url_sig)$/i;
-const USER_INFO = /(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/?#@"'<>]+@/gi;
+const USER_INFO = /(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/?#"'<>]+@/gi;
 
 /** Removes secrets from everything that is logged or reported. Pure: it keeps nothing but the list of literal secrets. */
 export class Redactor {
-  readonly #literals: string[];
+  readonly #literals: RegExp | undefined;
 
   /** @param secrets values that are searched for and replaced wherever they appear, in any common encoding */
   constructor(secrets: readonly string[] = []) {
     const forms = secrets
       .filter((secret) => secret !== '')
-      .flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret)]);
+      .flatMap((secret) => [
+        secret,
+        JSON.stringify(secret).slice(1, -1),
+        encodeURIComponent(secret.toWellFormed()),
+      ]);
     // The longest first, so that a secret within another one leaves no remainder.
-    this.#literals = [...new Set(forms)].sort((a, b) => b.length - a.length);
+    const patterns = [...new Set(forms)].sort((a, b) => b.length - a.length).map(escaped);
+    this.#literals = patterns.length > 0 ? new RegExp(patterns.join('|'), 'g') : undefined;
   }
 
   /** Any text: literal secrets and the user info of URLs. */
   text(text: string): string {
-    let clean = text.replace(USER_INFO, `$1${REDACTED}@`);
-    for (const literal of this.#literals) {
-      clean = clean.replaceAll(literal, REDACTED);
-    }
-    return clean;
+    const clean = text.replace(USER_INFO, `$1${REDACTED}@`);
+    return this.#literals ? clean.replace(this.#literals, REDACTED) : clean;
   }
 
   /** A URL with the secret values of its query replaced. */
@@ -61,6 +63,10 @@ export class Redactor {
   json(value: unknown): string {
     return this.text(JSON.stringify(redactValue(value)) ?? '');
   }
+}
+
+function escaped(literal: string): string {
+  return literal.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
 }
 
 function redactValue(value: unknown): unknown {

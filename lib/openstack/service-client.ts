@@ -99,7 +99,13 @@ export class ServiceClient {
 
 /** Builds a path, with its values encoded: path`/servers/${id}`. */
 export function path(strings: TemplateStringsArray, ...values: string[]): string {
-  return String.raw({ raw: strings }, ...values.map(encodeURIComponent));
+  return String.raw({ raw: strings }, ...values.map(segment));
+}
+
+/** URLs lose dot segments, encoded or not, and would lead elsewhere. Encoded twice they are ids that nothing has. */
+function segment(value: string): string {
+  const isDots = value === '.' || value === '..';
+  return encodeURIComponent(isDots ? value.replaceAll('.', '%2E') : value.toWellFormed());
 }
 
 /** Repeated names mean "or" in OpenStack's filters. */
