@@ -1,8 +1,10 @@
 import { afterAll, beforeAll } from 'vitest';
+import { disks } from './disks.ts';
 import { managedNetworks } from './networks.ts';
 import { protocol } from './protocol.ts';
 import { embeddedStage, type Stage } from './stage.ts';
 import { stemcells } from './stemcells.ts';
+import { vmMethods } from './vm-methods.ts';
 
 let stage: Stage;
 const getStage = () => stage;
@@ -15,4 +17,6 @@ afterAll(() => stage.close());
 
 protocol(getStage);
 stemcells(getStage);
+vmMethods(getStage);
+disks(getStage);
 managedNetworks(getStage);

@@ -307,3 +307,38 @@ function expectedNetworks(given: Record<string, unknown>, ports: { mac_address: 
     }),
   );
 }
+
+/** Looks again until it holds, as long as a cloud may take. */
+export async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 60_000;
+  while (!(await holds())) {
+    if (Date.now() > deadline) {
+      throw new Error(`not within a minute: ${what}`);
+    }
+    await sleep(200);
+  }
+}
+
+/** Flavors that exist while `use` runs. */
+export async function withFlavors(
+  { operator }: Stage,
+  flavors: Record<string, { vcpus: number; ram: number; disk: number; ephemeral?: number; swap?: number }>,
+  use: () => Promise<void>,
+): Promise<void> {
+  const admin = operator.admin;
+  const ids: string[] = [];
+  try {
+    for (const [name, { ephemeral = 0, ...flavor }] of Object.entries(flavors)) {
+      const { status, body, text } = await admin.request('compute', 'POST', '/flavors', {
+        flavor: { name, ...flavor, 'OS-FLV-EXT-DATA:ephemeral': ephemeral },
+      });
+      if (status !== 200) {
+        throw new Error(`no flavor ${name}: ${status} ${text}`);
+      }
+      ids.push(body.flavor.id);
+    }
+    await use();
+  } finally {
+    await Promise.all(ids.map((id) => admin.request('compute', 'DELETE', `/flavors/${id}`)));
+  }
+}
