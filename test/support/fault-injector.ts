@@ -225,19 +225,21 @@ export async function startFaultInjector(target: {
         reject(stale ? new StaleConnection(error.message) : error);
       });
       outgoing.on('response', (incoming) => {
-        // A refusal may come before the end of an upload: the rest of it is read and dropped.
         answered = true;
-        request.resume();
-        bytesOf(incoming).then(
-          (bytes) =>
-            resolve({
-              status: incoming.statusCode ?? 502,
-              reason: incoming.statusMessage ?? '',
-              headers: incoming.headers,
-              body: bytes,
-            }),
-          reject,
-        );
+        bytesOf(incoming).then((bytes) => {
+          // A refusal before the end of an upload: the rest is read and dropped, and the connection to the
+          // cloud, which still waits for it, is of no more use.
+          if (!request.complete) {
+            request.resume();
+            outgoing.destroy();
+          }
+          resolve({
+            status: incoming.statusCode ?? 502,
+            reason: incoming.statusMessage ?? '',
+            headers: incoming.headers,
+            body: bytes,
+          });
+        }, reject);
       });
       if (body) {
         if (limit !== undefined && body.length >= limit) {
@@ -258,7 +260,11 @@ export async function startFaultInjector(target: {
         }
       });
       outgoing.on('drain', () => request.resume());
-      request.on('end', () => outgoing.end());
+      request.on('end', () => {
+        if (!answered) {
+          outgoing.end();
+        }
+      });
       request.on('close', () => {
         if (!request.complete) {
           outgoing.destroy(new Error('the client went away'));

@@ -21,6 +21,7 @@ interface Call {
 }
 
 const nullableString = { type: ['null', 'string'] } satisfies Schema;
+const links = ['direct_url', 'self', 'file', 'schema', 'stores'];
 const readOnly = [
   'status',
   'size',
@@ -30,11 +31,6 @@ const readOnly = [
   'os_hash_value',
   'created_at',
   'updated_at',
-  'direct_url',
-  'self',
-  'file',
-  'schema',
-  'stores',
 ];
 const reservedByDatabase = ['is_public', 'deleted', 'deleted_at', 'location', 'properties'];
 
@@ -46,7 +42,20 @@ const createSchema: Schema = {
       pattern: '^([0-9a-fA-F]){8}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}-([0-9a-fA-F]){12}$',
     },
     name: { ...nullableString, maxLength: 255 },
-    status: { type: 'string' },
+    status: {
+      type: 'string',
+      enum: [
+        'queued',
+        'saving',
+        'active',
+        'killed',
+        'deleted',
+        'uploading',
+        'importing',
+        'pending_delete',
+        'deactivated',
+      ],
+    },
     visibility: { type: 'string', enum: ['community', 'public', 'private', 'shared'] },
     protected: { type: 'boolean' },
     os_hidden: { type: 'boolean' },
@@ -192,8 +201,9 @@ export class Glance {
 
   async #create({ request, caller }: Call): Promise<Reply> {
     const given = await documentOf(request);
-    checkNames(given, caller);
+    checkLinks(given);
     checkDocument(given);
+    checkNames(given, caller);
     const imageId = typeof given.id === 'string' ? given.id : uuid();
     const { images, deletedImages } = this.#world.state;
     if (given.visibility === 'public' && !caller.admin) {
@@ -339,6 +349,14 @@ export class Glance {
     deletedImages.add(imageId);
     this.#world.imageBytes.delete(imageId);
     return { status: 204, headers: HTML };
+  }
+}
+
+/** Before anything else; other names that only Glance sets are looked at when the document as such is right. */
+function checkLinks(given: Record<string, unknown>): void {
+  const link = Object.keys(given).find((key) => links.includes(key));
+  if (link !== undefined) {
+    throw failure(403, `Attribute '${link}' is read-only.`);
   }
 }
 

@@ -8,7 +8,7 @@ import {
   Routes,
   unauthorized,
 } from './http.ts';
-import { hexId, micros } from './world.ts';
+import { hexId } from './world.ts';
 
 /** Identity API v3: https://docs.openstack.org/api-ref/identity/v3/ */
 
@@ -133,7 +133,7 @@ export class Keystone {
     }
     if (method === 'password') {
       const user = this.#passwordUser(identity.password);
-      return this.#issue(user, 'password', scope === 'unscoped' ? undefined : project);
+      return scope === 'unscoped' ? this.#issueUnscoped(user) : this.#issue(user, 'password', project);
     }
     throw new ApiError({
       ...this.#refusal('Attempted to authenticate with an unsupported method.', {
@@ -244,15 +244,10 @@ export class Keystone {
       throw new ApiError(this.#refusal());
     }
     const { domain } = this.#identities;
-    const token = `gAAAAA-MARKED-SECRET-token-${randomBytes(48).toString('base64url')}`;
-    const now = Date.now();
+    const token = newToken();
     const document = {
       token: {
-        methods: [method],
-        user: { domain, id: user.id, name: user.name, password_expires_at: null },
-        audit_ids: [randomBytes(16).toString('base64url')],
-        expires_at: micros(new Date(now + this.tokenLifetimeMs)).replace(/\d{6}$/, '000000Z'),
-        issued_at: micros(new Date(now)).replace(/\d{6}$/, '000000Z'),
+        ...this.#userPart(user, method),
         project: { domain, id: project.id, name: project.name },
         is_domain: false,
         roles: (user.admin
@@ -267,9 +262,31 @@ export class Keystone {
     this.#tokens.set(token, {
       document,
       caller: { userId: user.id, projectId: project.id, admin: user.admin },
-      expiresAt: now + this.tokenLifetimeMs,
+      expiresAt: Date.now() + this.tokenLifetimeMs,
     });
     return { status: 201, headers: { 'x-subject-token': token, vary: 'X-Auth-Token' }, body: document };
+  }
+
+  /** Good for nothing but listing projects and asking for another token. */
+  #issueUnscoped(user: User): Reply {
+    const token = newToken();
+    this.issued.push(token);
+    return {
+      status: 201,
+      headers: { 'x-subject-token': token, vary: 'X-Auth-Token' },
+      body: { token: this.#userPart(user, 'password') },
+    };
+  }
+
+  #userPart(user: User, method: string): Record<string, unknown> {
+    const now = Date.now();
+    return {
+      methods: [method],
+      user: { domain: this.#identities.domain, id: user.id, name: user.name, password_expires_at: null },
+      audit_ids: [randomBytes(16).toString('base64url')],
+      expires_at: moment(now + this.tokenLifetimeMs),
+      issued_at: moment(now),
+    };
   }
 
   #catalog(projectId: string): unknown[] {
@@ -327,6 +344,15 @@ export class Keystone {
       body: { error: { code: 401, ...(identity && { identity }), message, title: 'Unauthorized' } },
     };
   }
+}
+
+function newToken(): string {
+  return `gAAAAA-MARKED-SECRET-token-${randomBytes(48).toString('base64url')}`;
+}
+
+/** Whole seconds, written with six zeros. */
+function moment(milliseconds: number): string {
+  return new Date(milliseconds).toISOString().replace(/\.\d+Z$/, '.000000Z');
 }
 
 function versionDocument(baseUrl: string): Reply {

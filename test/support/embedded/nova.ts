@@ -321,7 +321,10 @@ export class Nova {
 
   #build(caller: Caller, server: Server, nics: NicRequest[], boot: BootVolume | undefined): void {
     const accident = this.#world.mishap('server');
-    const building = (): boolean => server.status === 'BUILD' && server.task_state !== 'deleting';
+    const building = (): boolean =>
+      this.#world.state.servers.get(server.id) === server &&
+      server.status === 'BUILD' &&
+      server.task_state !== 'deleting';
     const fail = (message: string): void => {
       server.status = 'ERROR';
       server.vm_state = 'error';
@@ -391,7 +394,10 @@ export class Nova {
           throw new Error(`Port ${nic.portId} could not be found.`);
         }
         if (port.device_id !== '') {
-          throw new Error(`Port ${nic.portId} is still in use.`);
+          // Two servers were created with it while it was free. The one that comes second fails, and takes the port
+          // away from the first, which stays ACTIVE without it.
+          unbind(port);
+          throw new Error('Failed to allocate the network(s), not rescheduling.');
         }
       }
       port.device_id = server.id;
@@ -411,10 +417,7 @@ export class Nova {
       if (port.made_by_nova) {
         this.#neutron.removePort(port.id);
       } else {
-        port.device_id = '';
-        port.device_owner = '';
-        port.status = 'DOWN';
-        port.revision_number += 1;
+        unbind(port);
       }
     }
   }
@@ -617,6 +620,11 @@ export class Nova {
     const { servers, volumes } = this.#world.state;
     const server = this.#server(call.caller, serverId);
     if (server.task_state === 'deleting') {
+      return { status: 204 };
+    }
+    if (server.task_state === 'scheduling') {
+      // Not on any host yet: nothing to wait for.
+      servers.delete(serverId);
       return { status: 204 };
     }
     server.task_state = 'deleting';
@@ -1077,6 +1085,13 @@ function address(port: Port, addr: string, type: string): Record<string, unknown
     'OS-EXT-IPS:type': type,
     'OS-EXT-IPS-MAC:mac_addr': port.mac_address,
   };
+}
+
+function unbind(port: Port): void {
+  port.device_id = '';
+  port.device_owner = '';
+  port.status = 'DOWN';
+  port.revision_number += 1;
 }
 
 function newAttachment(

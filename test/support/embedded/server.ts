@@ -82,9 +82,9 @@ export interface EmbeddedCloud extends Resources {
   registryEndpoint: { url: string; user: string; password: string };
   /** Passwords and tokens, which no answer, log or message of ours may hold. */
   readonly secrets: string[];
-  /** Negative: unlimited. `restore` sets them back. */
+  /** Negative: unlimited. */
   quotas: Quotas;
-  /** What goes wrong next. `restore` sets it back. */
+  /** What goes wrong next. */
   mishaps: Mishaps;
   /** Data of images uploaded, by id, with `keepImageBytes`. */
   imageBytes: ReadonlyMap<string, Buffer>;
@@ -92,10 +92,12 @@ export interface EmbeddedCloud extends Resources {
   strayRequests: string[];
   settleMs: number;
   tokenLifetimeMs: number;
+  /** Ends all asynchronous changes now, however long `settleMs` is. */
+  settle(): void;
   /** Every token so far is refused from now on. */
   revokeTokens(): void;
   leftovers(): Leftover[];
-  /** Puts the seeded state back. Tokens stay valid. */
+  /** Puts the seeded state back, and quotas, mishaps and times as they were at the start. Tokens stay valid. */
   restore(): void;
   close(): Promise<void>;
 }
@@ -255,6 +257,7 @@ function send(incoming: IncomingMessage, response: ServerResponse, reply: Reply,
     ...(json && { 'content-type': 'application/json' }),
     ...(status !== 204 && { 'content-length': String(Buffer.byteLength(payload)) }),
     'x-openstack-request-id': id,
+    ...(/^\/(compute|volume)\//.test(incoming.url ?? '') && { 'x-compute-request-id': id }),
     ...headers,
     // What is left of a refused upload would be taken for the next request.
     ...(!incoming.complete &&
@@ -281,6 +284,8 @@ function publicFace(
     world.settle();
     return world.state[kind];
   };
+  const { settleMs } = world.options;
+  const { tokenLifetimeMs } = keystone;
   return {
     description: { ...seeded.description, auth_url: keystone.authUrl },
     registryEndpoint: { url: `${url}/registry`, ...seeded.registry },
@@ -365,8 +370,8 @@ function publicFace(
     get settleMs() {
       return world.options.settleMs;
     },
-    set settleMs(settleMs) {
-      world.options.settleMs = settleMs;
+    set settleMs(milliseconds) {
+      world.options.settleMs = milliseconds;
     },
     get tokenLifetimeMs() {
       return keystone.tokenLifetimeMs;
@@ -374,6 +379,7 @@ function publicFace(
     set tokenLifetimeMs(lifetime) {
       keystone.tokenLifetimeMs = lifetime;
     },
+    settle: () => world.settle(Number.POSITIVE_INFINITY),
     revokeTokens: () => keystone.revokeAll(),
     leftovers: () => {
       world.settle();
@@ -384,6 +390,8 @@ function publicFace(
       world.state = structuredClone(seeded.state);
       world.mishaps = {};
       Object.assign(world.quotas, unlimited);
+      world.options.settleMs = settleMs;
+      keystone.tokenLifetimeMs = tokenLifetimeMs;
       world.imageBytes.clear();
       strayRequests.length = 0;
     },

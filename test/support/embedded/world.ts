@@ -90,9 +90,8 @@ export class World {
     this.options = options;
   }
 
-  /** Runs what is due. Called before each request and before tests look at the state. */
-  settle(): void {
-    const now = performance.now();
+  /** Runs what is due by then. Called before each request and before tests look at the state. */
+  settle(now = performance.now()): void {
     for (;;) {
       const due = this.#steps
         .filter((step) => step.at <= now)
