@@ -7,9 +7,17 @@ export class ConnectionError extends Error {
   readonly requestSent: boolean;
   /** The server's certificate was refused: trying again cannot help. */
   readonly certificateRefused: boolean;
+  /** How often the request was tried. */
+  readonly attempts: number;
 
   constructor(
-    exchange: { method: string; url: string; requestSent: boolean; certificateRefused: boolean },
+    exchange: {
+      method: string;
+      url: string;
+      requestSent: boolean;
+      certificateRefused: boolean;
+      attempts?: number;
+    },
     reason: string,
     cause: unknown,
   ) {
@@ -18,5 +26,11 @@ export class ConnectionError extends Error {
     this.url = exchange.url;
     this.requestSent = exchange.requestSent;
     this.certificateRefused = exchange.certificateRefused;
+    this.attempts = exchange.attempts ?? 1;
   }
+}
+
+/** Told at the end of a failure's message. */
+export function gaveUpAfter(attempts: number): string {
+  return attempts > 1 ? ` (gave up after ${attempts} attempts)` : '';
 }

@@ -50,7 +50,7 @@ export async function withRetries(
     const repeated = failure !== undefined && REPEATED[failure][idempotent ? 'idempotent' : 'once'];
     if (!repeated || attempt > policy.maxRetries) {
       if (outcome instanceof ConnectionError) {
-        throw attempt > 1 ? gaveUp(outcome, attempt) : outcome;
+        throw new ConnectionError({ ...outcome, attempts: attempt }, outcome.message, outcome.cause);
       }
       return { response: outcome, attempts: attempt };
     }
@@ -94,10 +94,6 @@ async function settle(exchange: () => Promise<HttpResponse>): Promise<HttpRespon
     }
     throw error;
   }
-}
-
-function gaveUp(error: ConnectionError, attempts: number): ConnectionError {
-  return new ConnectionError(error, `${error.message} (gave up after ${attempts} attempts)`, error.cause);
 }
 
 /** 413 is a quota or a rate limit: Cinder sends `retryAfter: "0"` and speaks of a quota for the former. */

@@ -1,4 +1,4 @@
-import type { ConnectionError as HttpConnectionError } from '../http/errors.ts';
+import { gaveUpAfter, type ConnectionError as HttpConnectionError } from '../http/errors.ts';
 import { type FailureClass, failureOf } from '../http/retry.ts';
 import type { HttpResponse } from '../http/transport.ts';
 import { isRecord, parseJson } from '../json.ts';
@@ -39,18 +39,18 @@ export class HttpError extends OpenStackError {
     const reason = reasonOf(response, body);
     const requestId = requestIdOf(response, body);
     const id = requestId ? ` (request id ${requestId})` : '';
-    const gaveUp = attempts > 1 ? ` (gave up after ${attempts} attempts)` : '';
+    const failure = failureOf(response) ?? 'final';
     const status = `${response.status}${response.reason ? ` ${response.reason}` : ''}`;
     super(
       `OpenStack API ${exchange.method} ${exchange.service} ${exchange.path} failed with ${status}: ` +
-        `${reason}${id}.\n${DETAILS}${gaveUp}`,
+        `${reason}${id}.\n${DETAILS}${failure === 'final' ? '' : gaveUpAfter(attempts)}`,
     );
     this.exchange = exchange;
     this.status = response.status;
     this.requestId = requestId;
     this.reason = reason;
     this.errorType = errorTypeOf(body);
-    this.failure = failureOf(response) ?? 'final';
+    this.failure = failure;
     this.attempts = attempts;
   }
 
@@ -101,7 +101,8 @@ export class ServiceUnreachableError extends OpenStackError {
 
   constructor(serviceTitle: string, baseUrl: string, cause: HttpConnectionError) {
     super(
-      `Unable to connect to the OpenStack ${serviceTitle} Service API ${baseUrl}: ${cause.message}. ${DETAILS}`,
+      `Unable to connect to the OpenStack ${serviceTitle} Service API ${baseUrl}: ${cause.message}. ${DETAILS}` +
+        gaveUpAfter(cause.attempts),
       { cause },
     );
     this.failure = cause.requestSent ? 'ambiguous' : 'never-sent';

@@ -1,5 +1,5 @@
-import { ConnectionError } from '../http/errors.ts';
-import { type RetryPolicy, withRetries } from '../http/retry.ts';
+import { ConnectionError, gaveUpAfter } from '../http/errors.ts';
+import { failureOf, type RetryPolicy, withRetries } from '../http/retry.ts';
 import type { HttpMethod, HttpResponse, Transport } from '../http/transport.ts';
 import { isRecord, parseJson } from '../json.ts';
 import type { Logger } from '../log/logger.ts';
@@ -85,7 +85,7 @@ export class RegistryClient implements Registry {
     const url = `${this.#endpoint}/instances/${encodeURIComponent(key)}/settings`;
     const failed = `Cannot ${VERBS[method]} settings for '${key}'`;
     try {
-      const { response } = await withRetries(
+      const { response, attempts } = await withRetries(
         () =>
           this.#transport.send({
             method,
@@ -99,12 +99,12 @@ export class RegistryClient implements Registry {
       if (response.status < 300 || (method === 'DELETE' && response.status === 404)) {
         return response;
       }
-      throw new RegistryError(`${failed}, got HTTP ${response.status}`);
+      const gaveUp = failureOf(response) === 'final' ? '' : gaveUpAfter(attempts);
+      throw new RegistryError(`${failed}, got HTTP ${response.status}${gaveUp}`);
     } catch (error) {
       if (error instanceof ConnectionError) {
-        throw new RegistryError(`${failed}: unable to connect to the registry: ${error.message}`, {
-          cause: error,
-        });
+        const reason = `unable to connect to the registry: ${error.message}${gaveUpAfter(error.attempts)}`;
+        throw new RegistryError(`${failed}: ${reason}`, { cause: error });
       }
       throw error;
     }
