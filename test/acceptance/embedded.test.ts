@@ -4,6 +4,7 @@ import { managedNetworks } from './networks.ts';
 import { protocol } from './protocol.ts';
 import { embeddedStage, type Stage } from './stage.ts';
 import { stemcells } from './stemcells.ts';
+import { virtualMachines } from './virtual-machines.ts';
 import { vmMethods } from './vm-methods.ts';
 
 let stage: Stage;
@@ -17,6 +18,7 @@ afterAll(() => stage.close());
 
 protocol(getStage);
 stemcells(getStage);
+virtualMachines(getStage);
 vmMethods(getStage);
 disks(getStage);
 managedNetworks(getStage);
