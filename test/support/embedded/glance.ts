@@ -276,7 +276,9 @@ export class Glance {
     const kept: Buffer[] = [];
     const limit = this.#world.quotas.image_size;
     let size = 0;
-    for await (const chunk of request.stream as AsyncIterable<Buffer>) {
+    // A refusal is still to be sent on this connection.
+    const chunks = request.stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+    for await (const chunk of chunks) {
       size += chunk.length;
       if (limit >= 0 && size > limit) {
         throw failure(413, 'Image exceeds the storage quota: The size of the data will exceed the limit.');
