@@ -4,6 +4,7 @@ import type { CallContext } from '../middleware/call-context.ts';
 import { isAmbiguous, NotFoundError, withReason } from '../openstack/errors.ts';
 import type { Server } from '../openstack/nova/servers.ts';
 import type { VolumeAttachment } from '../openstack/nova/volume-attachments.ts';
+import { detachAndWait } from './detach-volume.ts';
 import { freeDeviceName, type LocalDisks } from './device-name.ts';
 
 /**
@@ -83,12 +84,6 @@ async function sendAttach(
 }
 
 /** So that the volume ends attached or available, not between. */
-function detached(vmCid: string, diskCid: string, { openstack }: CallContext) {
-  return {
-    id: diskCid,
-    remove: async () => {
-      await openstack.volumeAttachments.delete(vmCid, diskCid);
-      await openstack.volumes.waitUntilDetached(diskCid, vmCid);
-    },
-  };
+function detached(vmCid: string, diskCid: string, context: CallContext) {
+  return { id: diskCid, remove: () => detachAndWait(vmCid, diskCid, context) };
 }

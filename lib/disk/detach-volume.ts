@@ -1,6 +1,6 @@
 import { DiskNotAttached, VMNotFound } from '../cpi/errors.ts';
 import type { CallContext } from '../middleware/call-context.ts';
-import { BadRequestError, ConflictError, HttpError } from '../openstack/errors.ts';
+import { BadRequestError, ConflictError } from '../openstack/errors.ts';
 
 /** @throws {VMNotFound} @throws {DiskNotAttached} when Nova lists the volume, yet says that it is not attached */
 export async function detachVolume(vmCid: string, diskCid: string, context: CallContext): Promise<void> {
@@ -10,12 +10,18 @@ export async function detachVolume(vmCid: string, diskCid: string, context: Call
     throw new VMNotFound(`Server \`${vmCid}' not found`);
   }
   if (attachments.some((attachment) => attachment.volumeId === diskCid)) {
-    await sendDetach(vmCid, diskCid, context);
+    await detachAndWait(vmCid, diskCid, context);
   } else if (context.attempt === 1) {
     context.log.info(`Volume '${diskCid}' is not attached to server '${vmCid}', nothing to detach`);
-    return;
+  } else {
+    await volumes.waitUntilDetached(diskCid, vmCid);
   }
-  await volumes.waitUntilDetached(diskCid, vmCid);
+}
+
+/** Takes a volume that is attached, or being attached, from a server. @throws {DiskNotAttached} when Nova denies that it is */
+export async function detachAndWait(vmCid: string, diskCid: string, context: CallContext): Promise<void> {
+  await sendDetach(vmCid, diskCid, context);
+  await context.openstack.volumes.waitUntilDetached(diskCid, vmCid);
 }
 
 const NOT_ATTACHED = /not attached|not found/i;
@@ -25,9 +31,13 @@ async function sendDetach(vmCid: string, diskCid: string, { openstack }: CallCon
     await openstack.volumeAttachments.delete(vmCid, diskCid);
   } catch (error) {
     const isRefused = error instanceof BadRequestError || error instanceof ConflictError;
-    if (isRefused && error instanceof HttpError && NOT_ATTACHED.test(error.reason)) {
-      throw new DiskNotAttached(error.message, { cause: error });
+    if (!isRefused) {
+      throw error;
     }
-    throw error;
+    // An earlier request, whose answer was lost, has started it.
+    if ((await openstack.volumes.find(diskCid))?.status === 'detaching') {
+      return;
+    }
+    throw NOT_ATTACHED.test(error.reason) ? new DiskNotAttached(error.message, { cause: error }) : error;
   }
 }

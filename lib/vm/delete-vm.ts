@@ -1,6 +1,7 @@
 import { CloudError } from '../cpi/errors.ts';
 import type { CallContext } from '../middleware/call-context.ts';
 import { leavePools, membershipsOf } from '../network/load-balancer.ts';
+import { OpenStackError } from '../openstack/errors.ts';
 import type { Server } from '../openstack/nova/servers.ts';
 import { registryFor, registryKey } from './registry-entry.ts';
 
@@ -55,9 +56,21 @@ async function leaveAllPools(server: Server, { openstack, log }: CallContext): P
 
 async function deletePorts(ids: string[], { openstack }: CallContext): Promise<StepFailure[]> {
   const outcomes = await Promise.all(
-    ids.map((id) => failureOf('Removing ports', () => openstack.ports.delete(id))),
+    ids.map((id) => failureOf('Removing ports', () => explained(id, openstack.ports.delete(id)))),
   );
   return outcomes.flat();
+}
+
+/** Once the server is gone, nothing but the error tells which port is left. */
+async function explained(portId: string, deletion: Promise<void>): Promise<void> {
+  try {
+    await deletion;
+  } catch (error) {
+    if (error instanceof OpenStackError && !error.message.includes(portId)) {
+      throw new OpenStackError(`${error.message} (port ${portId})`, { cause: error });
+    }
+    throw error;
+  }
 }
 
 async function failureOf(prefix: string, step: () => Promise<unknown>): Promise<StepFailure[]> {

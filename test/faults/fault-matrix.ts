@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Fault, FaultRule, RecordedRequest } from '../support/cloud.ts';
+import type { Leftover } from '../support/embedded/index.ts';
 import { type Answer, type Call, type FaultStage, formOf, keepState } from './fault-stage.ts';
 import { answer, FAULTS, type Fate, type FaultName, type Kind, RETRIES, RETRY_TABLE } from './faults.ts';
 import { causes, cloudError, type Failure, faultOf, pattern } from './messages.ts';
@@ -19,6 +20,8 @@ export interface Row {
   failure?: Failure;
   /** How it is told that the fate of the request is unknown; as any other failure by default. */
   unconfirmed?: Failure;
+  /** How it is told that there was no answer at all; as any other failure by default. */
+  unreachable?: Failure;
   /** Where the method has a rule of its own instead of the retry table's. */
   except?: Partial<Record<FaultName, Fate & { failure?: Failure }>>;
   /** What clean-up cannot remove, or not make sure of, while this request fails for ever. */
@@ -239,8 +242,9 @@ function faultCases({ rows }: Scenario) {
     (Object.keys(FAULTS) as FaultName[]).map((fault) => {
       const exception = row.except?.[fault];
       const fate: Fate = exception ?? RETRY_TABLE[row.kind ?? 'repeatable'][fault];
-      const own = fate.is === 'unconfirmed' ? (row.unconfirmed ?? row.failure) : row.failure;
-      const failure = exception?.failure ?? own ?? cloudError();
+      const unanswered = 'reset' in FAULTS[fault].fault ? row.unreachable : undefined;
+      const unconfirmed = fate.is === 'unconfirmed' ? row.unconfirmed : undefined;
+      const failure = exception?.failure ?? unconfirmed ?? unanswered ?? row.failure ?? cloudError();
       return { row, fault, fate, failure, title: `${nameOf(row)}, ${fault} -> ${told(fate, failure)}` };
     }),
   );
@@ -354,8 +358,11 @@ async function expectFailure(
   const message = error?.message ?? '';
   expect(message).toMatch(pattern(failure.message, { causes: replaced, incomplete }));
   if (!scenario.canBeRepeated) {
-    const { leavesOnError = {} } = scenario;
-    expectNamed(stage, message, incomplete.length > 0 ? undefined : leavesOnError);
+    if (incomplete.length > 0) {
+      expectNamed(stage, scenario, message);
+    } else {
+      expect(resources(stage)).toEqual(scenario.leavesOnError ?? {});
+    }
     scenario.holds?.(stage, { result, error });
     return;
   }
@@ -373,26 +380,23 @@ async function expectFailure(
   expect(Object.fromEntries(Object.entries(found).filter(([, count]) => count > 0))).toEqual(scenario.leaves);
 }
 
-/** Whatever remains is named. */
-function expectNamed(
-  stage: FaultStage,
-  message: string,
-  leavesOnError: Record<string, number> | undefined,
-): void {
-  if (leavesOnError) {
-    expect(resources(stage)).toEqual(leavesOnError);
-    return;
-  }
+/** Whatever remains is named. A floating IP is nobody's once its port is gone. */
+function expectNamed(stage: FaultStage, { leavesOnError = {} }: Scenario, message: string): void {
   const unnamed = stage.embedded
     .leftovers()
     .filter(({ id, kind }) => kind !== 'floating IP association' && !message.includes(id));
-  expect(unnamed).toEqual([]);
+  expect(numbers(unnamed)).toEqual(leavesOnError);
 }
 
-/** Numbers by kind, beyond what the cloud was seeded with. */
-export function resources({ embedded }: FaultStage): Record<string, number> {
+/** Numbers by kind, beyond what the cloud was seeded with. A deleted server may still be shown for a while. */
+function resources({ embedded }: FaultStage): Record<string, number> {
+  const deleted = ({ id }: Leftover) => embedded.servers.get(id)?.status === 'DELETED';
+  return numbers(embedded.leftovers().filter((one) => !deleted(one)));
+}
+
+function numbers(leftovers: Leftover[]): Record<string, number> {
   const counts: Record<string, number> = {};
-  for (const { kind } of embedded.leftovers()) {
+  for (const { kind } of leftovers) {
     counts[kind] = (counts[kind] ?? 0) + 1;
   }
   return counts;

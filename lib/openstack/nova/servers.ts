@@ -1,4 +1,4 @@
-import { ConflictError, HttpError } from '../errors.ts';
+import { ConflictError, HttpError, isAmbiguous } from '../errors.ts';
 import { keepOne } from '../keep-one.ts';
 import { sendOnce } from '../send-once.ts';
 import { path, type ServiceClient } from '../service-client.ts';
@@ -134,8 +134,15 @@ export class Servers {
     });
   }
 
+  /** Deletes what may be gone already. Where no answer is to be had, a server that is going all the same counts as deleted. */
   async delete(id: string): Promise<void> {
-    await this.#nova.delete(path`/servers/${id}`);
+    try {
+      await this.#nova.delete(path`/servers/${id}`);
+    } catch (error) {
+      if (!(isAmbiguous(error) && (await this.#isGoing(id)))) {
+        throw error;
+      }
+    }
   }
 
   /** Adds and overwrites; never removes. @returns all metadata of the server, as Nova echoes it */
@@ -198,6 +205,11 @@ export class Servers {
       },
       this.#patience,
     );
+  }
+
+  async #isGoing(id: string): Promise<boolean> {
+    const server = await this.find(id);
+    return server === undefined || isGone(server) || server['OS-EXT-STS:task_state'] === 'deleting';
   }
 
   async #reboot(id: string, type: 'SOFT' | 'HARD'): Promise<void> {
