@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { functions } from '#functions/index.ts';
 import type { CpiMethod } from '#lib/cpi/methods.ts';
 import type { CpiResponse } from '#lib/cpi/response.ts';
-import type { CloudDescription, FaultInjector } from '../support/cloud.ts';
+import type { CloudDescription, FaultInjector, RecordedRequest } from '../support/cloud.ts';
 import { type CallOptions, type Cpi, type CpiOptions, directorRequest, startCpi } from '../support/cpi.ts';
 import type { EmbeddedCloud } from '../support/embedded/index.ts';
 import { startEmbeddedCloud } from '../support/embedded/index.ts';
@@ -21,6 +21,8 @@ export interface Stage {
   isEmbedded: boolean;
   cloud: CloudDescription;
   injector: FaultInjector;
+  /** Requests that the injector has forgotten. */
+  history: readonly RecordedRequest[];
   cpi: Cpi;
   /** `cloud.properties` of the CPI's configuration. */
   properties: CpiOptions['properties'];
@@ -99,7 +101,18 @@ async function stageFor(
     registry: { user: string; password: string };
   },
 ): Promise<Omit<Stage, 'isEmbedded' | 'embedded'>> {
-  const injector = await startFaultInjector({ authUrl: cloud.auth_url, registryUrl: options.registryUrl });
+  const { reset, ...recorder } = await startFaultInjector({
+    authUrl: cloud.auth_url,
+    registryUrl: options.registryUrl,
+  });
+  const history: RecordedRequest[] = [];
+  const injector: FaultInjector = {
+    ...recorder,
+    reset: () => {
+      history.push(...recorder.requests);
+      reset();
+    },
+  };
   const properties: CpiOptions['properties'] = {
     openstack: {
       auth_url: injector.authUrl,
@@ -124,6 +137,7 @@ async function stageFor(
   return {
     cloud,
     injector,
+    history,
     cpi,
     properties,
     secrets,

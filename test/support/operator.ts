@@ -1,3 +1,4 @@
+import { isRecord } from '#lib/json.ts';
 import type { CloudDescription } from './cloud.ts';
 
 type Service = 'compute' | 'image' | 'volume' | 'network' | 'load-balancer';
@@ -32,6 +33,8 @@ export class Operator {
   readonly #cloud: CloudDescription;
   readonly #user: { user: string; password: string; project: string };
   #login: Promise<Login> | undefined;
+  /** Ids of what was made through `request`. */
+  readonly made = new Set<string>();
 
   constructor(cloud: CloudDescription, user: { user: string; password: string; project: string } = cloud) {
     this.#cloud = cloud;
@@ -66,7 +69,20 @@ export class Operator {
       ...(json === undefined ? {} : { body: JSON.stringify(json) }),
     });
     const text = await response.text();
-    return { status: response.status, body: parsed(text), text };
+    const answer = { status: response.status, body: parsed(text), text };
+    if (method === 'POST' && response.ok) {
+      this.#remember(answer.body);
+    }
+    return answer;
+  }
+
+  /** Glance answers with the resource itself, the others put its kind around it. */
+  #remember(body: unknown): void {
+    for (const candidate of isRecord(body) ? [body, ...Object.values(body)] : []) {
+      if (isRecord(candidate) && typeof candidate.id === 'string') {
+        this.made.add(candidate.id);
+      }
+    }
   }
 
   /** The body of a GET; undefined for 404. */
