@@ -375,8 +375,8 @@ export class Nova {
           throw new Error(`Network ${nic.networkId} could not be found.`);
         }
         try {
-          this.#neutron.checkUsable(caller, network);
-          port = this.#neutron.createPort(caller, network, {
+          this.#neutron.ports.checkUsable(caller, network);
+          port = this.#neutron.ports.create(caller, network, {
             ...(nic.fixedIp !== undefined && { fixed_ips: [{ ip_address: nic.fixedIp }] }),
             ...(server.security_groups.length > 0 && { security_groups: server.security_groups }),
           });
@@ -415,7 +415,7 @@ export class Nova {
         continue;
       }
       if (port.made_by_nova) {
-        this.#neutron.removePort(port.id);
+        this.#neutron.ports.remove(port.id);
       } else {
         unbind(port);
       }
