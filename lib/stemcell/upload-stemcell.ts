@@ -3,7 +3,7 @@ import { v5 as uuidv5 } from 'uuid';
 import { cleanUpAndThrow } from '../cpi/clean-up.ts';
 import { CloudError } from '../cpi/errors.ts';
 import type { CallContext } from '../middleware/call-context.ts';
-import { ConflictError, HttpError, ServiceUnreachableError } from '../openstack/errors.ts';
+import { ConflictError, HttpError, isAmbiguous, ServiceUnreachableError } from '../openstack/errors.ts';
 import { ArchiveError, type ArchiveFile, readArchive } from './archive.ts';
 import { type StemcellProperties, stemcellImageProperties, withTags } from './image-properties.ts';
 
@@ -39,10 +39,12 @@ export async function uploadStemcell(
   }
   const images = plannedImages(properties, tags, context);
   for (let upload = 1; ; upload++) {
+    const uploading = new Upload(images, properties, context);
     try {
-      return await uploadOnce(imagePath, images, properties, context);
+      return await uploadOnce(imagePath, uploading, context);
     } catch (error) {
-      if (upload === UPLOADS || upload > context.patience.resends || !isRetryable(error)) {
+      const isLast = upload === UPLOADS || upload > context.patience.resends;
+      if (isLast || !uploading.isBrokenOff || !isRetryable(error)) {
         throw error;
       }
       context.log.info(`retry stemcell upload failed, starting again (${upload}/${UPLOADS - 1})`);
@@ -51,30 +53,26 @@ export async function uploadStemcell(
   }
 }
 
-async function uploadOnce(
-  imagePath: string,
-  images: PlannedImage[],
-  properties: StemcellProperties,
-  context: CallContext,
-): Promise<string> {
-  const uploading = new Upload(images, properties, context);
+async function uploadOnce(imagePath: string, uploading: Upload, context: CallContext): Promise<string> {
   try {
-    if (images.length > 1) {
-      // The main image refers to the others, whose files may stand behind its own.
-      await uploading.createRecords();
-    }
+    await uploading.createRecords();
     await readArchive(imagePath, (file) => uploading.take(file));
     return await uploading.finish();
   } catch (error) {
-    const made = uploading.records.map((id) => ({ id, remove: () => context.openstack.images.delete(id) }));
+    const made = [...uploading.records].map((id) => ({
+      id,
+      remove: () => context.openstack.images.delete(id),
+    }));
     return cleanUpAndThrow(error, [made], context.log);
   }
 }
 
 /** One pass over an archive. */
 class Upload {
-  /** Ids of the images that exist, in whatever state. */
-  readonly records: string[] = [];
+  /** Ids of the images that exist, or may exist, in whatever state. */
+  readonly records = new Set<string>();
+  /** Whether an upload was begun and did not end well. */
+  isBrokenOff = false;
   readonly #images: PlannedImage[];
   readonly #properties: StemcellProperties;
   readonly #context: CallContext;
@@ -87,8 +85,9 @@ class Upload {
     this.#context = context;
   }
 
+  /** Of several images, all before the first upload: the main one refers to the others, whose files may stand behind its own. */
   async createRecords(): Promise<void> {
-    for (const image of this.#images) {
+    for (const image of this.#images.length > 1 ? this.#images : []) {
       await this.#create(image);
     }
   }
@@ -98,7 +97,9 @@ class Upload {
     const image = this.#images.find((one) => one.file === file.name && !this.#uploaded.has(one.role));
     if (image) {
       const id = this.#ids.get(image.role) ?? (await this.#create(image));
+      this.isBrokenOff = true;
       await this.#context.openstack.images.upload(id, file.data, file.bytes);
+      this.isBrokenOff = false;
       this.#uploaded.add(image.role);
     }
     return this.#uploaded.size < this.#images.length;
@@ -110,26 +111,33 @@ class Upload {
     if (missing) {
       throw new ArchiveError(missing.missing);
     }
-    await Promise.all(this.records.map((id) => this.#context.openstack.images.waitUntilActive(id)));
+    await Promise.all([...this.records].map((id) => this.#context.openstack.images.waitUntilActive(id)));
     return this.#ids.get('main') ?? '';
   }
 
   /** The id is derived from the invocation, so that a repeated request finds the record that an earlier one made. */
   async #create(image: PlannedImage): Promise<string> {
     const { openstack, invocationId } = this.#context;
+    // From here on, a request without an answer is one that may have made the image, not a login.
+    await openstack.session.projectId();
     for (let counter = 0; ; counter++) {
       const id = uuidv5(`${image.role}/${counter}`, invocationId);
       try {
         await openstack.images.create({ ...this.#attributes(image), id });
         this.#ids.set(image.role, id);
-        this.records.push(id);
+        this.records.add(id);
         return id;
       } catch (error) {
-        if (!(error instanceof ConflictError) || counter === MAX_IDS) {
+        const isTaken = error instanceof ConflictError;
+        if (isTaken || isAmbiguous(error)) {
+          this.records.add(id);
+        }
+        if (!isTaken || counter === MAX_IDS) {
           throw error;
         }
         // Glance gives no id twice, not even after the image's deletion; what an earlier attempt left is of no use.
         await openstack.images.delete(id);
+        this.records.delete(id);
       }
     }
   }

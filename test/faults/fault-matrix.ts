@@ -115,8 +115,13 @@ export function faultMatrix(stage: FaultStage, scenario: Scenario): void {
 
       const requests = [...stage.injector.requests];
       stage.embedded.settleMs = 0;
+      const sent = requests.filter((request) => formOf(request) === row.request).length;
+      if (row.kind === 'upload') {
+        const { nth = 1 } = row;
+        const all = scenario.rows.filter(({ kind }) => kind === 'upload').length;
+        expect(sent).toBe(fate.is === 'overcome' ? nth + all : nth - 1 + fate.sent);
+      }
       if (row.kind === 'reconciled') {
-        const sent = requests.filter((request) => formOf(request) === row.request).length;
         expect({ sent, reached: sent - kept(rule, sent) }).toEqual({
           sent: fate.sent,
           reached: fate.is === 'overcome' ? 1 : 0,
@@ -380,11 +385,13 @@ async function expectFailure(
   expect(Object.fromEntries(Object.entries(found).filter(([, count]) => count > 0))).toEqual(scenario.leaves);
 }
 
-/** Whatever remains is named. A floating IP is nobody's once its port is gone. */
+/** Whatever remains is named. A floating IP goes with its port, a subnet with its network. */
 function expectNamed(stage: FaultStage, { leavesOnError = {} }: Scenario, message: string): void {
-  const unnamed = stage.embedded
+  const { embedded } = stage;
+  const unnamed = embedded
     .leftovers()
-    .filter(({ id, kind }) => kind !== 'floating IP association' && !message.includes(id));
+    .filter(({ id, kind }) => kind !== 'floating IP association' && !message.includes(id))
+    .filter(({ id }) => !message.includes(embedded.subnets.get(id)?.network_id ?? 'no network'));
   expect(numbers(unnamed)).toEqual(leavesOnError);
 }
 

@@ -55,6 +55,15 @@ export const RESERVED_IMAGE_PROPERTIES: ReadonlySet<string> = new Set([
   'stores',
 ]);
 
+/** An earlier attempt's main image may refer to a kernel or ramdisk that has been replaced since. */
+function isRecordOf({ kernel_id, ramdisk_id }: ImageRequest, found: Image | undefined): boolean {
+  return (
+    found?.status === 'queued' &&
+    (found.kernel_id ?? undefined) === kernel_id &&
+    (found.ramdisk_id ?? undefined) === ramdisk_id
+  );
+}
+
 /** https://docs.openstack.org/api-ref/image/v2/#images */
 export class Images {
   readonly #glance: ServiceClient;
@@ -72,12 +81,13 @@ export class Images {
   /**
    * Makes the record of an image, which waits for its data. The id is the client's choice and used for nothing else, so that
    * the request can be repeated: a conflict says that an earlier one arrived.
+   * @throws {ConflictError} when the earlier record is not the same, or has its data
    */
   async create(image: ImageRequest): Promise<void> {
     try {
       await this.#glance.post('/images', image, { idempotent: true });
     } catch (error) {
-      if (!(error instanceof ConflictError && (await this.find(image.id))?.status === 'queued')) {
+      if (!(error instanceof ConflictError && isRecordOf(image, await this.find(image.id)))) {
         throw error;
       }
     }

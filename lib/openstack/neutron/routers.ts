@@ -1,4 +1,4 @@
-import { NotFoundError } from '../errors.ts';
+import { BadRequestError, NotFoundError } from '../errors.ts';
 import { sendOnce } from '../send-once.ts';
 import { path, type ServiceClient } from '../service-client.ts';
 import type { Patience } from '../wait-for.ts';
@@ -16,24 +16,27 @@ export class Routers {
     this.#patience = patience;
   }
 
-  /** Connects a subnet. A PUT by name only: a second one is refused. */
+  /** Connects a subnet, unless it is connected. A PUT by name only: Neutron refuses a second one. */
   async addInterface(routerId: string, networkId: string, subnetId: string): Promise<void> {
-    await sendOnce(
-      {
-        send: async () => {
-          const body = { subnet_id: subnetId };
-          await this.#neutron.put(path`/routers/${routerId}/add_router_interface`, body, {
-            idempotent: false,
-          });
-          return true;
-        },
-        effect: async () => {
-          const ports = await this.#ports.list({ networkId, deviceId: routerId });
-          return ports.length > 0 ? true : undefined;
-        },
-      },
-      this.#patience,
-    );
+    const effect = async () => {
+      const ports = await this.#ports.list({ networkId, deviceId: routerId });
+      return ports.length > 0 ? true : undefined;
+    };
+    const send = async () => {
+      try {
+        await this.#neutron.put(
+          path`/routers/${routerId}/add_router_interface`,
+          { subnet_id: subnetId },
+          { idempotent: false },
+        );
+      } catch (error) {
+        if (!(error instanceof BadRequestError && (await effect()))) {
+          throw error;
+        }
+      }
+      return true;
+    };
+    await sendOnce({ send, effect }, this.#patience);
   }
 
   /** Removes an interface that may be gone already. */
