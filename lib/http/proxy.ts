@@ -39,7 +39,12 @@ function matches(entry: string, host: string, port: string): boolean {
     return false;
   }
   const domain = bare(name).replace(/^\*?\./, '');
-  return host === domain || (isIP(host) === 0 && host.endsWith(`.${domain}`));
+  return isIP(host) === 0 ? host === domain || host.endsWith(`.${domain}`) : isSameAddress(host, domain);
+}
+
+/** However an IPv6 address is written. */
+function isSameAddress(one: string, other: string): boolean {
+  return inBlock(one, other, isIP(one) === 4 ? 32 : 128);
 }
 
 function inBlock(host: string, network: string, prefix: number): boolean {

@@ -109,7 +109,12 @@ function overLimit(response: HttpResponse): { message?: string; retryAfter?: str
     : undefined;
 }
 
-function pauseBefore(retry: number, outcome: HttpResponse | ConnectionError, policy: RetryPolicy): number {
+/** How long to wait, in milliseconds, before a request is repeated for the nth time. */
+export function pauseBefore(
+  retry: number,
+  outcome: HttpResponse | ConnectionError,
+  policy: RetryPolicy,
+): number {
   const asked = outcome instanceof ConnectionError ? undefined : retryAfterMs(outcome);
   if (asked !== undefined) {
     return Math.min(asked, policy.maxRetryAfterMs);

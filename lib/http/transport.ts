@@ -199,11 +199,16 @@ function trustedCertificates(ca: string | undefined): string[] {
 function watch(request: ClientRequest, progress: { sent: boolean }, settings: ConnectionSettings): void {
   const abort = (what: string, limitMs: number) => {
     const reason = `${what} timeout after ${limitMs / 1000} s`;
-    request.destroy(Object.assign(new Error(reason), { code: 'ETIMEDOUT' }));
+    const error = Object.assign(new Error(reason), { code: 'ETIMEDOUT' });
+    request.destroy(error);
+    if (!request.socket) {
+      // Node tells only once there is a socket, which a proxy that says nothing never gives.
+      request.emit('error', error);
+    }
   };
   const connecting = setTimeout(() => abort('connect', settings.connectTimeoutMs), settings.connectTimeoutMs);
   request.once('close', () => clearTimeout(connecting));
-  request.once('socket', (socket: Socket) => {
+  const watchSocket = (socket: Socket) => {
     const connected = () => {
       clearTimeout(connecting);
       progress.sent = true;
@@ -220,7 +225,9 @@ function watch(request: ClientRequest, progress: { sent: boolean }, settings: Co
     } else {
       connected();
     }
-  });
+  };
+  // Axios takes the socket's time limit away in a listener of its own, which comes after this one.
+  request.once('socket', (socket: Socket) => process.nextTick(watchSocket, socket));
 }
 
 function axiosProxy(proxy: URL): AxiosProxyConfig {
@@ -281,9 +288,14 @@ function redirected(request: HttpRequest, response: HttpResponse): HttpRequest {
   const from = new URL(request.url);
   const to = new URL(response.headers.location ?? '', from);
   const headers = Object.entries(request.headers ?? {}).filter(
-    ([name]) => to.host === from.host || !CREDENTIAL_HEADERS.has(name.toLowerCase()),
+    ([name]) => mayHaveCredentials(from, to) || !CREDENTIAL_HEADERS.has(name.toLowerCase()),
   );
   return { ...request, url: to.href, headers: Object.fromEntries(headers) };
+}
+
+/** Neither another host nor a connection that everybody can read. */
+function mayHaveCredentials(from: URL, to: URL): boolean {
+  return to.host === from.host && (to.protocol === 'https:' || from.protocol === 'http:');
 }
 
 function flatHeaders(headers: object): Record<string, string> {
