@@ -1,7 +1,7 @@
 /** What the cloud holds. Records have the names of the API that shows them; plain data, so that a seed can be cloned. */
 export interface State {
   servers: Map<string, Server>;
-  serverGroups: Map<string, { id: string; name: string; policy: string; project_id: string }>;
+  serverGroups: Map<string, ServerGroup>;
   flavors: Map<string, Flavor>;
   keypairs: Map<string, Keypair>;
   images: Map<string, Image>;
@@ -57,6 +57,13 @@ export interface Server {
   updated: string;
   launched_at: string | null;
   fault?: { code: number; created: string; message: string };
+}
+
+export interface ServerGroup {
+  id: string;
+  name: string;
+  policy: string;
+  project_id: string;
 }
 
 export interface Flavor {

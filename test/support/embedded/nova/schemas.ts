@@ -1,4 +1,4 @@
-import type { Schema } from './schema.ts';
+import type { Schema } from '../schema.ts';
 
 /** Request schemas of the Compute API, as they stand at the microversions that a CPI may send. */
 
