@@ -17,7 +17,8 @@ export const handler = cpiFunction('update_disk', async ([diskCid, sizeMib, clou
   }
   const isOurDoing = attempt > 1 && ['retyping', 'extending'].includes(found.status);
   const volume = isOurDoing ? await openstack.volumes.waitUntilRetyped(diskCid) : found;
-  const type = cloudProperties.type ?? cloud.defaultVolumeType ?? volume.volume_type;
+  const wanted = cloudProperties.type ?? cloud.defaultVolumeType;
+  const type = wanted ? await openstack.volumes.typeName(wanted) : volume.volume_type;
   if (volume.size === sizeGib && volume.volume_type === type) {
     return null;
   }

@@ -1,8 +1,7 @@
 import { CloudError } from '../cpi/errors.ts';
 import type { SecurityGroup } from '../openstack/neutron/security-groups.ts';
 import type { OpenStack } from '../openstack/openstack.ts';
-
-const UUID = /^[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}$/i;
+import { isUuid } from '../openstack/uuid.ts';
 
 /**
  * Finds the groups that names or ids stand for; a name wins over an id.
@@ -16,7 +15,7 @@ export async function resolveSecurityGroups(
   if (given.length === 0) {
     return [];
   }
-  const ids = given.filter((one) => UUID.test(one));
+  const ids = given.filter(isUuid);
   const [byName, byId, projectId] = await Promise.all([
     securityGroups.listByName(given),
     ids.length > 0 ? securityGroups.listById(ids) : [],

@@ -332,6 +332,21 @@ export function disks(getStage: GetStage): void {
       await deleteDisk(stage, diskId);
     });
 
+    it('D10 takes the id of a volume type for its name', async () => {
+      const stage = getStage();
+      const { cpi, operator, cloud } = stage;
+      const { fast, slow } = cloud.volume_types;
+      const diskId = await diskFor(stage, 1024, { type: 'fast' }, null);
+
+      const unchanged = await cpi.call('update_disk', [diskId, 1024, { type: fast }]);
+
+      expect(resultOf(unchanged)).toBeNull();
+      expect(sent(stage, 'POST', ACTION)).toEqual([]);
+      expect(resultOf(await cpi.call('update_disk', [diskId, 1024, { type: slow }]))).toBeNull();
+      expect(await operator.volume(diskId)).toMatchObject({ status: 'available', volume_type: 'slow' });
+      await deleteDisk(stage, diskId);
+    });
+
     it('D10 leaves it to the Director to copy where a disk cannot be changed in place', async () => {
       const stage = getStage();
       const { cpi, injector, operator } = stage;

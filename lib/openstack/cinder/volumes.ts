@@ -2,6 +2,7 @@ import { BadRequestError, type HttpError } from '../errors.ts';
 import { keepOne } from '../keep-one.ts';
 import { sendOnce } from '../send-once.ts';
 import { path, type ServiceClient } from '../service-client.ts';
+import { isUuid } from '../uuid.ts';
 import { type Patience, waitFor, waitUntilGone } from '../wait-for.ts';
 
 export interface Volume {
@@ -129,6 +130,14 @@ export class Volumes {
       },
       this.#patience,
     );
+  }
+
+  /** As volumes show it. A type may be given by id as well, which takes a request. */
+  async typeName(nameOrId: string): Promise<string> {
+    const type = isUuid(nameOrId)
+      ? await this.#cinder.find<{ volume_type: { name: string } }>(path`/types/${nameOrId}`)
+      : undefined;
+    return type?.volume_type.name ?? nameOrId;
   }
 
   async waitUntilAvailable(id: string): Promise<Volume> {

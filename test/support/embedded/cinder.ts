@@ -154,6 +154,7 @@ export class Cinder {
     }))
     .on('DELETE', '/snapshots/{}', (call, snapshotId) => this.#deleteSnapshot(call, snapshotId))
     .on('GET', '/types', () => this.#types())
+    .on('GET', '/types/{}', (_, typeId) => this.#type(typeId))
     .on('GET', '/os-availability-zone', () => ({
       status: 200,
       body: {
@@ -561,14 +562,17 @@ export class Cinder {
     return {
       status: 200,
       body: {
-        volume_types: [...this.#world.state.volumeTypes.values()].map((type) => ({
-          ...type,
-          is_public: true,
-          extra_specs: {},
-          'os-volume-type-access:is_public': true,
-        })),
+        volume_types: [...this.#world.state.volumeTypes.values()].map(shownType),
       },
     };
+  }
+
+  #type(typeId: string): Reply {
+    const type = this.#world.state.volumeTypes.get(typeId);
+    if (!type) {
+      throw fault('itemNotFound', 404, `Volume type ${typeId} could not be found.`);
+    }
+    return { status: 200, body: { volume_type: shownType(type) } };
   }
 
   #shown(call: Call, volume: Volume, stored: boolean): Record<string, unknown> {
@@ -606,6 +610,10 @@ export class Cinder {
       ...(tenant && { 'os-vol-tenant-attr:tenant_id': volume.project_id }),
     };
   }
+}
+
+function shownType(type: object): Record<string, unknown> {
+  return { ...type, is_public: true, extra_specs: {}, 'os-volume-type-access:is_public': true };
 }
 
 /** A change of state that something else has overtaken does not happen. */
