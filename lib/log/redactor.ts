@@ -11,7 +11,7 @@ const SECRET_HEADERS = new Set([
 ]);
 
 const SECRET_KEY =
-  /pass(word|wd|phrase)|secret|api_?key|token|private_?key|adminpass|user_?data|personality|mbus|blobstore|credential|certificate_authority|^ca$|^cert$|^env$/i;
+  /pass(word|wd|phrase)|secret|api_?key|token|private_?key|adminpass|user_?data|personality|mbus|blobstore|credential|certificate_authority|^ca(_cert)?$|^cert$|^env$/i;
 const SECRET_QUERY = /^(.*signature|.*token|.*password|.*secret|.*credential|temp_url_sig)$/i;
 const USER_INFO = /(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/?#"'<>]+@/gi;
 

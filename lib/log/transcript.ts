@@ -15,9 +15,12 @@ export class Transcript {
       this.#head += entry;
       return;
     }
-    this.#tail.push(entry);
-    this.#tailBytes += bytes;
-    while (this.#tailBytes > TAIL_BYTES && this.#tail.length > 1) {
+    const kept = lastBytes(entry, TAIL_BYTES);
+    const keptBytes = Buffer.byteLength(kept);
+    this.#droppedBytes += bytes - keptBytes;
+    this.#tail.push(kept);
+    this.#tailBytes += keptBytes;
+    while (this.#tailBytes > TAIL_BYTES) {
       const dropped = Buffer.byteLength(this.#tail.shift() ?? '');
       this.#tailBytes -= dropped;
       this.#droppedBytes += dropped;
@@ -28,4 +31,19 @@ export class Transcript {
     const gap = this.#droppedBytes > 0 ? `... ${this.#droppedBytes} bytes of the log dropped ...\n` : '';
     return this.#head + gap + this.#tail.join('');
   }
+}
+
+/** The end of a text, beginning with a whole character. */
+function lastBytes(text: string, limit: number): string {
+  const bytes = Buffer.from(text);
+  let start = Math.max(0, bytes.length - limit);
+  while (isContinuation(bytes[start])) {
+    start += 1;
+  }
+  return bytes.toString('utf8', start);
+}
+
+/** Whether a byte stands within a character of UTF-8. */
+function isContinuation(byte = 0): boolean {
+  return byte >> 6 === 0b10;
 }

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { HttpMethod, HttpResponse } from '../http/transport.ts';
+import { isRecord, parseJson } from '../json.ts';
 import { OpenStackError } from './errors.ts';
 import type { ServiceType } from './keystone/catalog.ts';
 import type { Session } from './session.ts';
@@ -116,10 +117,15 @@ function queryString(query: Query | undefined): string {
   return pairs.length === 0 ? '' : `?${new URLSearchParams(pairs)}`;
 }
 
-function parsed<T>(response: HttpResponse): T {
-  try {
-    return JSON.parse(response.text || 'null');
-  } catch (cause) {
-    throw new OpenStackError(`OpenStack answered ${response.status} with a body that is not JSON`, { cause });
+/** @throws {OpenStackError} for an answer that can only come from something else on the way */
+function parsed<T>({ status, text }: HttpResponse): T {
+  const body = text === '' ? {} : parseJson(text);
+  if (!isAnswerOf<T>(body)) {
+    throw new OpenStackError(`OpenStack answered ${status} with a body that is not a JSON object`);
   }
+  return body;
+}
+
+function isAnswerOf<T>(body: unknown): body is T {
+  return isRecord(body);
 }

@@ -75,7 +75,7 @@ export class Session {
   }
 
   /**
-   * @throws {HttpError} for statuses from 400 on
+   * @throws {HttpError} for statuses from 300 on
    * @throws {ServiceUnreachableError} when there is no answer
    * @throws {AuthenticationError} when Keystone or, twice, the service refuses who we are
    */
@@ -86,17 +86,17 @@ export class Session {
       return response;
     }
     this.#log.info(`retry ${request.service} refused the token, logging in again`);
-    return this.#send(request, await this.#renewed(login), true);
+    const renewed = await this.#renewed(login);
+    if (request.repeated === false) {
+      // What it sends can be read only once: it is up to the caller to begin anew.
+      throw httpError(exchangeOf(request, renewed), response, 1);
+    }
+    return this.#send(request, renewed, true);
   }
 
   async #send(request: ServiceRequest, login: Login, isLast = false): Promise<HttpResponse> {
     const base = login.catalog.endpoint(request.service);
     const url = `${base}${request.path}`;
-    const exchange: Exchange = {
-      method: request.method,
-      service: request.service,
-      path: new URL(url).pathname,
-    };
     const send = () =>
       this.#transport.send({
         ...request,
@@ -111,10 +111,10 @@ export class Session {
         log: this.#log,
       });
       const isRefusedToken = response.status === 401 && !isLast;
-      if (response.status < 400 || isRefusedToken || request.accepted?.includes(response.status)) {
+      if (response.status < 300 || isRefusedToken || request.accepted?.includes(response.status)) {
         return response;
       }
-      throw httpError(exchange, response, attempts);
+      throw httpError(exchangeOf(request, login), response, attempts);
     } catch (error) {
       if (error instanceof ConnectionError) {
         throw new ServiceUnreachableError(TITLES[request.service], base, error);
@@ -165,7 +165,7 @@ export class Session {
         () => this.#transport.send({ method: 'POST', url, json: body }),
         { idempotent: true, policy: this.#retry, log: this.#log },
       );
-      if (response.status < 400) {
+      if (response.status < 300) {
         return response;
       }
       const error = httpError(
@@ -188,6 +188,10 @@ export class Session {
       throw error;
     }
   }
+}
+
+function exchangeOf({ method, service, path }: ServiceRequest, { catalog }: Login): Exchange {
+  return { method, service, path: new URL(`${catalog.endpoint(service)}${path}`).pathname };
 }
 
 interface TokenBody {

@@ -215,7 +215,7 @@ function plannedImages(
 /** The record is gone by now, so that another upload cannot double it. */
 function isRetryable(error: unknown): boolean {
   const cause = error instanceof CloudError ? error.cause : error;
-  return (
-    (cause instanceof HttpError || cause instanceof ServiceUnreachableError) && cause.failure !== 'final'
-  );
+  const isTokenRefused = cause instanceof HttpError && cause.status === 401;
+  const isFailure = cause instanceof HttpError || cause instanceof ServiceUnreachableError;
+  return isTokenRefused || (isFailure && cause.failure !== 'final');
 }
