@@ -27,7 +27,7 @@ afterAll(async () => {
 /** The rows of the table below a heading, cell by cell. */
 function tableOf(heading: string): string[][] {
   const section = readme.split(/^##+ /m).find((text) => text.startsWith(`${heading}\n`)) ?? '';
-  const rows = section.split('\n').filter((line) => line.startsWith('| '));
+  const rows = section.split('\n').filter((line) => /^\| (?!-)/.test(line));
   return rows.slice(1).map((row) =>
     row
       .split('|')
