@@ -47,13 +47,23 @@ async function main(): Promise<CpiResponse> {
   const options = {
     configPath: configPath(),
     loadFunctions: async () => (await import('#functions/index.ts')).functions,
-    logSink: (line: string) => void process.stderr.write(`${line}\n`),
+    logSink: log,
   };
   return answer(await readInput(), options);
 }
 
+/** The call goes on, even if nobody reads its log any more. */
+function log(line: string): void {
+  if (process.stderr.listenerCount('error') === 0) {
+    process.stderr.on('error', () => {});
+  }
+  process.stderr.write(`${line}\n`);
+}
+
+/** What gets here is a defect, of which only the kind is told: the message may hold anything. */
 function failed(error: unknown): void {
-  respond(failure(error instanceof CpiError ? error : defect(error), new Redactor()));
+  const kind = error instanceof Error ? error.name : 'unknown error';
+  respond(failure(error instanceof CpiError ? error : defect(kind), new Redactor()));
 }
 
 process.on('uncaughtException', failed);

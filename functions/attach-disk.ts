@@ -6,13 +6,13 @@ import { registryFor, updatePersistentDisk } from '#lib/vm/registry-entry.ts';
 /** Attaches a volume to a server. The result is the device where the agent looks for the disk. */
 export const handler = cpiFunction('attach_disk', async ([vmCid, diskCid], context) => {
   const registry = registryFor(context, { isRequired: true });
-  const device = await attachVolume(vmCid, diskCid, context);
+  const attached = await attachVolume(vmCid, diskCid, context);
   if (registry.isUsed) {
-    const server = await context.openstack.servers.find(vmCid);
+    const server = attached.server ?? (await context.openstack.servers.find(vmCid));
     if (!server) {
       throw new VMNotFound(`Server \`${vmCid}' not found`);
     }
-    await updatePersistentDisk(registry, server, diskCid, device);
+    await updatePersistentDisk(registry, server, diskCid, attached.device);
   }
-  return context.request.apiVersion === 1 ? null : device;
+  return context.request.apiVersion === 1 ? null : attached.device;
 });

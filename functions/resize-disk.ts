@@ -1,5 +1,5 @@
 import { CloudError, DiskNotFound, NotSupported } from '#lib/cpi/errors.ts';
-import { extendVolume } from '#lib/disk/extend-volume.ts';
+import { extendVolume, waitUntilExtended } from '#lib/disk/extend-volume.ts';
 import { toGib } from '#lib/disk/size.ts';
 import { cpiFunction } from '#lib/middleware/cpi-function.ts';
 
@@ -12,7 +12,7 @@ export const handler = cpiFunction('resize_disk', async ([diskCid, sizeMib], { o
     throw new DiskNotFound(`Cannot resize volume because volume with ${diskCid} not found`);
   }
   if (attempt > 1 && volume.status === 'extending') {
-    await volumes.waitUntilAvailable(diskCid);
+    await waitUntilExtended(volumes, diskCid, sizeGib);
     return null;
   }
   if (volume.size === sizeGib) {

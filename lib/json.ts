@@ -19,3 +19,15 @@ export function isDeeperThan(levels: number, value: unknown): boolean {
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
+
+/** The type of a JSON value by Ruby's names, as the messages have them that operators know. */
+export function rubyTypeName(value: unknown): string {
+  if (value === null || value === undefined) {
+    return 'NilClass';
+  }
+  if (Array.isArray(value)) {
+    return 'Array';
+  }
+  const names: Record<string, string> = { string: 'String', boolean: 'Boolean', number: 'Numeric' };
+  return names[typeof value] ?? 'Hash';
+}

@@ -10,7 +10,7 @@ import type { EndpointInterface } from '../openstack/keystone/catalog.ts';
 import type { Credentials } from '../openstack/keystone/credentials.ts';
 import type { SessionOptions } from '../openstack/session.ts';
 import type { Patience } from '../openstack/wait-for.ts';
-import type { RegistrySettings } from '../registry/client.ts';
+import { type RegistrySettings, registryUrl } from '../registry/client.ts';
 import { violations } from '../validation/violations.ts';
 import type { ConfigurationSections } from './schema.ts';
 import { secretsOf } from './secrets.ts';
@@ -30,6 +30,8 @@ export interface Configuration {
   readonly secrets: readonly string[];
   /** What an operator should know about the configuration, for the log. */
   readonly warnings: readonly string[];
+  /** Properties that nothing reads. */
+  readonly ignored: readonly string[];
 }
 
 /** How VMs, disks and stemcells are made. */
@@ -71,6 +73,7 @@ export function parseConfiguration(properties: unknown, environment: ProxySettin
     ...wrongTypes(sections),
     ...removedProperties(sections.openstack),
     ...urlProblems(sections.openstack),
+    ...registryProblems(sections.registry),
     ...credentialProblems(sections.openstack),
     ...ca.problems,
   ];
@@ -97,6 +100,7 @@ export function parseConfiguration(properties: unknown, environment: ProxySettin
     agent: sections.agent ?? {},
     secrets: secretsOf(sections),
     warnings: warnings(openstack),
+    ignored: ignoredKeys(openstack),
   });
 }
 
@@ -214,6 +218,12 @@ function urlProblems(openstack: Record<string, unknown>): string[] {
   return problems;
 }
 
+function registryProblems(registry: unknown): string[] {
+  const endpoint = isRecord(registry) ? registry.endpoint : undefined;
+  const isWrong = typeof endpoint === 'string' && endpoint !== '' && !isHttpUrl(registryUrl(endpoint));
+  return isWrong ? ['registry.endpoint must be a URL'] : [];
+}
+
 function isHttpUrl(text: string): boolean {
   return ['http:', 'https:'].includes(URL.parse(text)?.protocol ?? '');
 }
@@ -280,6 +290,18 @@ function warnings(openstack: OpenStackSection): string[] {
   return texts;
 }
 
+function ignoredKeys(openstack: OpenStackSection): string[] {
+  const known = schemas.configuration.properties?.openstack?.properties ?? {};
+  const knownOptions = known.connection_options?.properties ?? {};
+  const options = openstack.connection_options ?? {};
+  return [
+    ...Object.keys(openstack).filter((key) => !(key in known)),
+    ...Object.keys(options)
+      .filter((key) => !(key in knownOptions))
+      .map((key) => `connection_options.${key}`),
+  ];
+}
+
 function wrongTypes(sections: unknown): string[] {
   return violations(schemas.configuration, validators.configuration, sections).map(
     ({ path, expected }) => `${path.join('.')} must be ${expected}`,
@@ -290,7 +312,7 @@ function invalid(problems: string[]): CpiError {
   return new CpiError(`Invalid OpenStack cloud properties: ${problems.join('; ')}`);
 }
 
-function hasOpenStack(value: unknown): value is { openstack: Record<string, unknown> } {
+function hasOpenStack(value: unknown): value is { openstack: Record<string, unknown>; registry?: unknown } {
   return isRecord(value) && isRecord(value.openstack) && Object.keys(value.openstack).length > 0;
 }
 

@@ -12,7 +12,8 @@ export function secretsOf(value: unknown, name = ''): string[] {
 }
 
 function urlPasswords(text: string): string[] {
-  const password = text.includes('://') ? URL.parse(text)?.password : undefined;
+  // Not by a URL parser: passwords with characters that a URL must not have are used all the same.
+  const password = /:\/\/[^:/@\s]*:(.+)@/.exec(text)?.[1];
   return password ? [password, decoded(password)] : [];
 }
 

@@ -11,10 +11,7 @@ const FORBIDDEN_IN_KEYS = /[^A-Za-z0-9\-_:. ]/g;
 export function formatMetadata(input: Record<string, unknown>): Record<string, string> {
   const entries = Object.entries(input)
     .filter(([key, value]) => key !== '' && value !== null && value !== undefined)
-    .map(([key, value]) => [
-      key.replace(FORBIDDEN_IN_KEYS, '_').slice(0, MAX_CHARACTERS),
-      plain(value).slice(0, MAX_CHARACTERS),
-    ]);
+    .map(([key, value]) => [cut(key.replace(FORBIDDEN_IN_KEYS, '_')), cut(plainText(value))]);
   return Object.fromEntries(entries);
 }
 
@@ -37,6 +34,12 @@ function isReserved(key: string): boolean {
   return key === REGISTRY_KEY || key === INVOCATION_KEY || key.startsWith(POOL_KEY_PREFIX);
 }
 
-function plain(value: unknown): string {
+/** At most 255 characters, none of them half. */
+export function cut(text: string): string {
+  return [...text].slice(0, MAX_CHARACTERS).join('');
+}
+
+/** Numbers and booleans plainly, objects and arrays as JSON. */
+export function plainText(value: unknown): string {
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }

@@ -92,7 +92,7 @@ function stemcellApiVersion(vm: unknown): number | undefined {
   return version;
 }
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i;
 
 function invocation(value: unknown): Invocation | undefined {
   if (value === undefined || value === null) {

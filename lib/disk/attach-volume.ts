@@ -1,5 +1,5 @@
 import { cleanUpAndThrow } from '../cpi/clean-up.ts';
-import { DiskNotFound, VMNotFound } from '../cpi/errors.ts';
+import { CloudError, DiskNotFound, VMNotFound } from '../cpi/errors.ts';
 import type { CallContext } from '../middleware/call-context.ts';
 import { isAmbiguous, NotFoundError, withReason } from '../openstack/errors.ts';
 import type { Server } from '../openstack/nova/servers.ts';
@@ -7,16 +7,22 @@ import type { VolumeAttachment } from '../openstack/nova/volume-attachments.ts';
 import { detachAndWait } from './detach-volume.ts';
 import { freeDeviceName, type LocalDisks } from './device-name.ts';
 
+export interface Attached {
+  /** As Nova reports it, since hypervisors do not follow the name that is asked for. */
+  device: string;
+  /** Where it had to be read. */
+  server: Server | undefined;
+}
+
 /**
  * Attaches a volume, unless it is attached already.
- * @returns the device as Nova reports it, since hypervisors do not follow the name that is asked for
  * @throws {VMNotFound} @throws {DiskNotFound}
  */
-export async function attachVolume(vmCid: string, diskCid: string, context: CallContext): Promise<string> {
+export async function attachVolume(vmCid: string, diskCid: string, context: CallContext): Promise<Attached> {
   const attachments = await attachmentsOf(vmCid, context);
   const present = attachments.find((attachment) => attachment.volumeId === diskCid);
   if (present) {
-    return presentDevice(present, vmCid, context);
+    return { device: await presentDevice(present, vmCid, context), server: undefined };
   }
   const server = await context.openstack.servers.findWithFlavor(vmCid);
   if (!server) {
@@ -32,7 +38,8 @@ export async function attachVolume(vmCid: string, diskCid: string, context: Call
     throw error;
   });
   await context.openstack.volumes.waitUntilInUse(diskCid).catch(giveUp);
-  return attachment.device?.startsWith('/dev/') ? attachment.device : asked;
+  const device = attachment.device?.startsWith('/dev/') ? attachment.device : asked;
+  return { device, server };
 }
 
 async function attachmentsOf(vmCid: string, { openstack }: CallContext): Promise<VolumeAttachment[]> {
@@ -52,9 +59,12 @@ async function presentDevice(
   if (device && context.attempt === 1) {
     return device;
   }
-  await context.openstack.volumes.waitUntilInUse(volumeId);
+  const giveUp = (error: unknown) =>
+    cleanUpAndThrow(error, [[detached(vmCid, volumeId, context)]], context.log);
+  await context.openstack.volumes.waitUntilInUse(volumeId).catch(giveUp);
   const attachments = await attachmentsOf(vmCid, context);
-  return attachments.find((attachment) => attachment.volumeId === volumeId)?.device ?? '';
+  const attached = attachments.find((attachment) => attachment.volumeId === volumeId);
+  return attached?.device ?? giveUp(new CloudError(`OpenStack names no device for volume \`${volumeId}'`));
 }
 
 async function localDisks(server: Server, { openstack, cloud }: CallContext): Promise<LocalDisks> {

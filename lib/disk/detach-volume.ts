@@ -14,7 +14,7 @@ export async function detachVolume(vmCid: string, diskCid: string, context: Call
   } else if (context.attempt === 1) {
     context.log.info(`Volume '${diskCid}' is not attached to server '${vmCid}', nothing to detach`);
   } else {
-    await volumes.waitUntilDetached(diskCid, vmCid);
+    await volumes.waitWhileDetaching(diskCid);
   }
 }
 
@@ -26,7 +26,11 @@ export async function detachAndWait(vmCid: string, diskCid: string, context: Cal
 
 const NOT_ATTACHED = /not attached|not found/i;
 
-async function sendDetach(vmCid: string, diskCid: string, { openstack }: CallContext): Promise<void> {
+async function sendDetach(
+  vmCid: string,
+  diskCid: string,
+  { openstack, attempt }: CallContext,
+): Promise<void> {
   try {
     await openstack.volumeAttachments.delete(vmCid, diskCid);
   } catch (error) {
@@ -34,8 +38,10 @@ async function sendDetach(vmCid: string, diskCid: string, { openstack }: CallCon
     if (!isRefused) {
       throw error;
     }
-    // An earlier request, whose answer was lost, has started it.
-    if ((await openstack.volumes.find(diskCid))?.status === 'detaching') {
+    const volume = await openstack.volumes.find(diskCid);
+    const isAttached = volume?.attachments.some((attachment) => attachment.server_id === vmCid);
+    const hasAskedBefore = error.attempts > 1 || attempt > 1;
+    if (volume?.status === 'detaching' || (hasAskedBefore && !isAttached)) {
       return;
     }
     throw NOT_ATTACHED.test(error.reason) ? new DiskNotAttached(error.message, { cause: error }) : error;

@@ -1,9 +1,11 @@
 import { CloudError, NotSupported } from '../cpi/errors.ts';
 import type { MigrationPolicy, Volumes } from '../openstack/cinder/volumes.ts';
-import { BadRequestError, HttpError, isAmbiguous, NotFoundError } from '../openstack/errors.ts';
+import { BadRequestError, HttpError, NotFoundError } from '../openstack/errors.ts';
 import { withinQuota } from './quota.ts';
 
-const SAME_TYPE = /same type|already.*type/i;
+/** Cinder gives the same answer for a wrong state, which was checked before. */
+const SAME_TYPE = /has to be different/i;
+const REFUSALS = [400, 403, 409, 501];
 const UNKNOWN_TYPE = /volume.?type.*(not be found|not found|does not exist)|(invalid|unknown) volume.?type/i;
 
 /**
@@ -32,12 +34,11 @@ export async function retypeVolume(
 }
 
 function refusal(error: unknown): unknown {
-  if (!(error instanceof HttpError) || isAmbiguous(error)) {
-    return error;
-  }
   const isUnknownType =
     error instanceof NotFoundError || (error instanceof BadRequestError && UNKNOWN_TYPE.test(error.reason));
-  return isUnknownType
-    ? new CloudError(error.message, { cause: error })
-    : new NotSupported(error.message, { cause: error });
+  if (isUnknownType) {
+    return new CloudError(error.message, { cause: error });
+  }
+  const isRefused = error instanceof HttpError && REFUSALS.includes(error.status);
+  return isRefused ? new NotSupported(error.message, { cause: error }) : error;
 }

@@ -3,7 +3,7 @@ import { readConfigFile } from '../config/file.ts';
 import { secretsOf } from '../config/secrets.ts';
 import { NotImplemented } from '../cpi/errors.ts';
 import { boshError, type CpiResponse, defect, failure } from '../cpi/response.ts';
-import type { LogSink } from '../log/logger.ts';
+import { Logger, type LogSink } from '../log/logger.ts';
 import { Redactor } from '../log/redactor.ts';
 import type { CpiHandler } from '../middleware/cpi-function.ts';
 
@@ -38,6 +38,11 @@ export async function invokeLocally(
     const response = await handler(event, { functionName: request.method, logSink: target.logSink });
     return { ...response, log: '' };
   } catch (error) {
-    return failure(boshError(error) ?? defect(error), new Redactor(secretsOf([config, request.context])));
+    const redactor = new Redactor(secretsOf([config, request.context]));
+    const known = boshError(error);
+    if (!known && error instanceof Error) {
+      new Logger(target.logSink, { redactor }).error(`method failed: ${error.stack}`);
+    }
+    return failure(known ?? defect(error), redactor);
   }
 }

@@ -13,6 +13,8 @@ const SECRET_HEADERS = new Set([
 const SECRET_KEY =
   /pass(word|wd|phrase)|secret|api_?key|token|private_?key|adminpass|user_?data|personality|mbus|blobstore|credential|certificate_authority|^ca(_cert)?$|^cert$|^env$/i;
 const SECRET_QUERY = /^(.*signature|.*token|.*password|.*secret|.*credential|temp_url_sig)$/i;
+const SECRET_IN_QUERY =
+  /([?&](?:[\w.-]*(?:signature|token|password|secret|credential)|temp_url_sig)=)[^&\s"'<>#]+/gi;
 const USER_INFO = /(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/?#"'<>]+@/gi;
 
 /** Removes secrets from everything that is logged or reported. Pure: it keeps nothing but the list of literal secrets. */
@@ -35,7 +37,7 @@ export class Redactor {
 
   /** Any text: literal secrets and the user info of URLs. */
   text(text: string): string {
-    const clean = text.replace(USER_INFO, `$1${REDACTED}@`);
+    const clean = text.replace(USER_INFO, `$1${REDACTED}@`).replace(SECRET_IN_QUERY, `$1${REDACTED}`);
     return this.#literals ? clean.replace(this.#literals, REDACTED) : clean;
   }
 

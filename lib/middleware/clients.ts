@@ -31,9 +31,13 @@ export function clients(): Middleware {
     for (const warning of configuration.warnings) {
       log.warn(warning);
     }
+    if (configuration.ignored.length > 0) {
+      log.debug(`configuration openstack.{${configuration.ignored.join(', ')}} not known, ignored`);
+    }
     const transport = new Transport(configuration.connection, USER_AGENT, log);
     transports.set(context, transport);
-    const { retry, patience, registry } = configuration;
+    const { retry, registry } = configuration;
+    const patience = { ...configuration.patience, log };
     context.cpi = {
       request,
       log,

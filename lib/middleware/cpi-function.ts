@@ -20,13 +20,16 @@ export type Step<M extends CpiMethod> = (
   context: CallContext,
 ) => Promise<ResultOf[M]> | ResultOf[M];
 
+/** Methods that ask nothing of OpenStack, whose log stays empty. */
+const SILENT: ReadonlySet<CpiMethod> = new Set(['info', 'configure_networks']);
+
 /** Makes a CPI method a function. `info` has no configuration and no clients, since it must answer without either. */
 export function cpiFunction<M extends CpiMethod>(method: M, step: Step<M>): CpiHandler {
   const stack = middy()
     .use(envelope())
     .use(requestShape(method))
     .use(method === 'info' ? [] : clients())
-    .use(requestLog(method))
+    .use(SILENT.has(method) ? [] : requestLog(method))
     .use(argumentList(method))
     .use(validator({ eventSchema: validators[method] as never }))
     // The validator has just proved the arguments' type, and the middleware above have made the context complete.

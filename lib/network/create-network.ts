@@ -1,6 +1,7 @@
 import { cleanUpAndThrow, type Made } from '../cpi/clean-up.ts';
 import type { ResultOf } from '../cpi/methods.ts';
 import type { CallContext } from '../middleware/call-context.ts';
+import { isAmbiguous } from '../openstack/errors.ts';
 import type { Subnet, SubnetRequest } from '../openstack/neutron/subnets.ts';
 import { lookTwice } from '../openstack/send-once.ts';
 import { reservedPool, type SubnetDefinition } from './subnet-definition.ts';
@@ -70,10 +71,19 @@ async function findOrCreateNetwork(definition: SubnetDefinition, context: CallCo
   const passedOn = Object.entries(definition.properties).filter(
     ([key, value]) => value !== null && (key === 'mtu' || key === 'shared' || key.startsWith('provider:')),
   );
-  return networks.create({
+  const request = {
     name: nameOf(definition, context),
     description,
     ...Object.fromEntries(passedOn),
+  };
+  return networks.create(request).catch((error) => {
+    // Its answer was lost, and it has not shown up yet.
+    const remove = async () => {
+      const late = await networks.adopt(description);
+      await (late ? networks.delete(late.id) : undefined);
+    };
+    const isUnconfirmed = isAmbiguous(error);
+    return cleanUpAndThrow(error, isUnconfirmed ? [[{ id: request.name, remove }]] : [], context.log);
   });
 }
 
@@ -93,7 +103,7 @@ async function findOrCreateSubnet(
 
 function subnetRequest(networkId: string, definition: SubnetDefinition, context: CallContext): SubnetRequest {
   const { range, gateway, netmaskBits, ipVersion, properties } = definition;
-  const pool = range ? reservedPool(range) : undefined;
+  const pool = range ? reservedPool(range, gateway) : undefined;
   return {
     network_id: networkId,
     name: nameOf(definition, context),
@@ -116,10 +126,10 @@ function sizedRange(netmaskBits: number | undefined, subnetpoolId: string | null
 /** What the Director must not give to VMs. */
 async function reservedAddresses(
   networkId: string,
-  { range }: SubnetDefinition,
+  { range, gateway }: SubnetDefinition,
   { openstack }: CallContext,
 ): Promise<string[]> {
-  const pool = range ? reservedPool(range) : undefined;
+  const pool = range ? reservedPool(range, gateway) : undefined;
   if (pool) {
     return [`${pool.start}-${pool.end}`];
   }

@@ -5,7 +5,7 @@ import { isUuid } from '../openstack/uuid.ts';
 
 /**
  * Finds the groups that names or ids stand for; a name wins over an id.
- * @returns ids, in the order given
+ * @returns ids without duplicates, in the order given
  * @throws {CloudError} for one that does not exist, or a name that several groups have
  */
 export async function resolveSecurityGroups(
@@ -21,7 +21,7 @@ export async function resolveSecurityGroups(
     ids.length > 0 ? securityGroups.listById(ids) : [],
     session.projectId(),
   ]);
-  return given.map((one) => {
+  const resolved = given.map((one) => {
     const named = byName.filter((group) => group.name === one);
     const group = named.length > 0 ? unambiguous(one, named, projectId) : byId.find(({ id }) => id === one);
     if (!group) {
@@ -29,6 +29,7 @@ export async function resolveSecurityGroups(
     }
     return group.id;
   });
+  return [...new Set(resolved)];
 }
 
 /** An administrator sees other projects' groups, too; the project's own are meant. */

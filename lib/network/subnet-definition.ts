@@ -43,9 +43,10 @@ export function parseSubnetDefinition(definition: Definition): SubnetDefinition 
 
 /**
  * The last four usable addresses of a range, for DHCP agents: BOSH gives the others to VMs, which OpenStack accepts outside
- * of its own pool. Undefined for a range too small to be divided.
+ * of its own pool. A gateway among them has the pool end before it, since it must not lie within. Undefined for a range too
+ * small to be divided.
  */
-export function reservedPool(range: string): { start: string; end: string } | undefined {
+export function reservedPool(range: string, gateway?: string): { start: string; end: string } | undefined {
   const [address, bits] = ipaddr.parseCIDR(range);
   const isIpv4 = address.kind() === 'ipv4';
   if ((isIpv4 ? 32 : 128) - bits < MIN_HOST_BITS) {
@@ -54,11 +55,11 @@ export function reservedPool(range: string): { start: string; end: string } | un
   const last = isIpv4
     ? ipaddr.IPv4.broadcastAddressFromCIDR(range)
     : ipaddr.IPv6.broadcastAddressFromCIDR(range);
-  const endOffset = isIpv4 ? 1 : 0;
-  return {
-    start: minus(last, endOffset + RESERVED_ADDRESSES - 1),
-    end: minus(last, endOffset),
-  };
+  const atEnd = poolBefore(last, isIpv4 ? 1 : 0);
+  const taken = gateway ? ipaddr.parse(gateway).toString() : '';
+  const offset = atEnd.indexOf(taken);
+  const [end = '', , , start = ''] = offset < 0 ? atEnd : poolBefore(last, offset + (isIpv4 ? 2 : 1));
+  return { start, end };
 }
 
 /** Whether an address lies within a range in CIDR notation. */
@@ -66,6 +67,11 @@ export function isInRange(address: string, range: string): boolean {
   const parsed = ipaddr.parse(address);
   const [network, bits] = ipaddr.parseCIDR(range);
   return parsed.kind() === network.kind() && parsed.match(network, bits);
+}
+
+/** Four addresses, counted down. */
+function poolBefore(last: ipaddr.IPv4 | ipaddr.IPv6, offset: number): string[] {
+  return Array.from({ length: RESERVED_ADDRESSES }, (_, index) => minus(last, offset + index));
 }
 
 /** The end of a range of at least 16 addresses has four bits set, so nothing is carried. */

@@ -109,7 +109,7 @@ export class ServiceUnreachableError extends OpenStackError {
   }
 }
 
-/** Keystone refused the credentials, or a service refused two tokens in a row. */
+/** Keystone refused the credentials. */
 export class AuthenticationError extends OpenStackError {
   override readonly name = 'AuthenticationError';
 }

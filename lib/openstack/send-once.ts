@@ -1,5 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isAmbiguous } from './errors.ts';
-import { type Patience, pauseOnce } from './wait-for.ts';
+import type { Patience } from './wait-for.ts';
 
 const LOOKS = 2;
 
@@ -18,7 +19,8 @@ export async function sendOnce<T>(
       if (!isAmbiguous(error)) {
         throw error;
       }
-      const effect = await lookTwice(steps.effect, patience);
+      // Whatever keeps us from looking is in the log; the request's own error is what counts.
+      const effect = await lookTwice(steps.effect, patience).catch(() => Promise.reject(error));
       if (effect !== undefined) {
         return effect;
       }
@@ -29,7 +31,7 @@ export async function sendOnce<T>(
   }
 }
 
-/** Absence counts only when it is seen twice, a pause apart: the first request may still be under way. */
+/** Absence counts only when it is seen twice, a poll interval apart: the first request may still be under way. */
 export async function lookTwice<T>(
   look: () => Promise<T | undefined>,
   patience: Patience,
@@ -39,6 +41,6 @@ export async function lookTwice<T>(
     if (found !== undefined || looked === LOOKS) {
       return found;
     }
-    await pauseOnce(patience);
+    await sleep(patience.pollIntervalMs);
   }
 }

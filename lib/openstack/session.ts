@@ -77,7 +77,7 @@ export class Session {
   /**
    * @throws {HttpError} for statuses from 300 on
    * @throws {ServiceUnreachableError} when there is no answer
-   * @throws {AuthenticationError} when Keystone or, twice, the service refuses who we are
+   * @throws {AuthenticationError} when Keystone refuses who we are
    */
   async request(request: ServiceRequest): Promise<HttpResponse> {
     const login = this.#current();
@@ -124,16 +124,24 @@ export class Session {
   }
 
   #current(): Promise<Login> {
-    this.#login ??= this.#authenticate();
-    return this.#login;
+    return this.#login ?? this.#logIn();
   }
 
   /** A new login, unless a concurrent request has already asked for one. */
   #renewed(refused: Promise<Login>): Promise<Login> {
-    if (this.#login === refused) {
-      this.#login = this.#authenticate();
-    }
-    return this.#current();
+    return this.#login === refused ? this.#logIn() : this.#current();
+  }
+
+  /** A login that failed is tried again by the next request: clean-up may come when Keystone is back. */
+  #logIn(): Promise<Login> {
+    const login = this.#authenticate();
+    this.#login = login;
+    login.catch(() => {
+      if (this.#login === login) {
+        this.#login = undefined;
+      }
+    });
+    return login;
   }
 
   async #authenticate(): Promise<Login> {

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from '../log/logger.ts';
 import { ResourceFailedError, WaitTimeoutError } from './errors.ts';
 
 /** How long to wait for OpenStack, and how often to look. */
@@ -9,6 +10,8 @@ export interface Patience {
   pollIntervalMs: number;
   /** How often a request whose fate is unknown may be sent again, once it is clear that it had no effect. */
   resends: number;
+  /** Told of the states that waits see. */
+  log?: Logger;
 }
 
 const FIRST_PAUSE_MS = 250;
@@ -54,25 +57,23 @@ export async function waitUntilGone<T>(wait: Wait<T>, patience: Patience): Promi
   await poll(wait, patience);
 }
 
-/** One pause, as between the first two looks of a wait. */
-export async function pauseOnce(patience: Patience): Promise<void> {
-  await sleep(Math.min(FIRST_PAUSE_MS * 4, patience.pollIntervalMs));
-}
-
 async function poll<T>(wait: Wait<T>, patience: Patience): Promise<T | undefined> {
   const deadline = Date.now() + patience.timeoutMs;
+  let lastState: string | undefined;
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs *= GROWTH) {
-    const remainingMs = deadline - Date.now();
-    const isLast = remainingMs <= 0;
-    if (!isLast) {
-      const jitter = 1 + JITTER * (2 * Math.random() - 1);
-      await sleep(Math.min(pauseMs * jitter, patience.pollIntervalMs, remainingMs));
-    }
+    const jitter = 1 + JITTER * (2 * Math.random() - 1);
+    const remainingMs = Math.max(0, deadline - Date.now());
+    await sleep(Math.min(pauseMs * jitter, patience.pollIntervalMs, remainingMs));
+    const isLast = Date.now() >= deadline;
     const resource = await wait.look();
     if (resource === undefined) {
       return undefined;
     }
     const state = wait.state(resource).toLowerCase();
+    if (state !== lastState) {
+      lastState = state;
+      patience.log?.info(`wait ${wait.kind} ${wait.id} is ${state}, wanted ${wait.targets.join(', ')}`);
+    }
     if (wait.targets.includes(state) || wait.reached?.(resource)) {
       return resource;
     }

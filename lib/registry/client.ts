@@ -1,7 +1,7 @@
 import { ConnectionError, gaveUpAfter } from '../http/errors.ts';
 import { failureOf, type RetryPolicy, withRetries } from '../http/retry.ts';
 import type { HttpMethod, HttpResponse, Transport } from '../http/transport.ts';
-import { isRecord, parseJson } from '../json.ts';
+import { isRecord, parseJson, rubyTypeName } from '../json.ts';
 import type { Logger } from '../log/logger.ts';
 
 /** As configured: any of them may be missing. */
@@ -43,7 +43,7 @@ export class RegistryClient implements Registry {
     settings: Required<RegistrySettings>,
     { transport, retry, log }: { transport: Transport; retry: RetryPolicy; log: Logger },
   ) {
-    this.#endpoint = registryUrl(settings.endpoint);
+    this.#endpoint = withoutUserInfo(registryUrl(settings.endpoint));
     this.#authorization = `Basic ${Buffer.from(`${settings.user}:${settings.password}`).toString('base64')}`;
     this.#transport = transport;
     this.#retry = retry;
@@ -56,18 +56,18 @@ export class RegistryClient implements Registry {
     const body = parseJson(response.text);
     if (!isRecord(body)) {
       throw new RegistryError(
-        `Invalid registry response, Hash expected, got ${typeName(body)}: <no content>`,
+        `Invalid registry response, Hash expected, got ${rubyTypeName(body)}: <no content>`,
       );
     }
     if (typeof body.settings !== 'string') {
-      throw new RegistryError(`Invalid settings format, Hash expected, got ${typeName(body.settings)}`);
+      throw new RegistryError(`Invalid settings format, Hash expected, got ${rubyTypeName(body.settings)}`);
     }
     const settings = parseJson(body.settings);
     if (settings === undefined) {
       throw new RegistryError(`Cannot parse settings for '${key}': not JSON`);
     }
     if (!isRecord(settings)) {
-      throw new RegistryError(`Invalid settings format, Hash expected, got ${typeName(settings)}`);
+      throw new RegistryError(`Invalid settings format, Hash expected, got ${rubyTypeName(settings)}`);
     }
     return settings;
   }
@@ -111,17 +111,15 @@ export class RegistryClient implements Registry {
   }
 }
 
-/** Without scheme, http; user info in it is for agents, not for us. */
-function registryUrl(endpoint: string): string {
-  const url = new URL(endpoint.includes('://') ? endpoint : `http://${endpoint}`);
+/** An endpoint without scheme is reached through http. */
+export function registryUrl(endpoint: string): string {
+  return endpoint.includes('://') ? endpoint : `http://${endpoint}`;
+}
+
+/** User info is for agents, not for us. */
+function withoutUserInfo(endpoint: string): string {
+  const url = new URL(endpoint);
   url.username = '';
   url.password = '';
   return url.href.replace(/\/+$/, '');
-}
-
-function typeName(value: unknown): string {
-  if (Array.isArray(value)) {
-    return 'Array';
-  }
-  return value === null || value === undefined ? 'NilClass' : typeof value;
 }

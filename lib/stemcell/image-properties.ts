@@ -1,10 +1,10 @@
 import type { ArgumentsOf } from '../cpi/arguments/index.ts';
+import { cut, plainText } from '../cpi/metadata.ts';
 import type { Logger } from '../log/logger.ts';
 import { RESERVED_IMAGE_PROPERTIES } from '../openstack/glance/images.ts';
 
 export type StemcellProperties = ArgumentsOf['create_stemcell'][1];
 
-const MAX_CHARACTERS = 255;
 const KNOWN = new Set([
   'version',
   'os_type',
@@ -26,7 +26,7 @@ export function stemcellImageProperties(properties: StemcellProperties): Record<
       isPresent(value) && (KNOWN.has(key) || PASSED_ON.test(key)) && !RESERVED_IMAGE_PROPERTIES.has(key),
   );
   const hypervisor = properties.hypervisor ? { hypervisor_type: properties.hypervisor } : {};
-  return { ...hypervisor, ...Object.fromEntries(passedOn.map(([key, value]) => [key, String(value)])) };
+  return { ...hypervisor, ...Object.fromEntries(passedOn.map(([key, value]) => [key, plainText(value)])) };
 }
 
 /** Tags as image properties; they never replace what is there, nor what Glance keeps for itself. */
@@ -37,15 +37,14 @@ export function withTags(
 ): Record<string, string> {
   const merged = { ...properties };
   for (const [key, value] of Object.entries(tags)) {
-    if (!isPresent(value)) {
+    if (key === '' || !isPresent(value)) {
       continue;
     }
     if (key in properties || RESERVED_IMAGE_PROPERTIES.has(key) || OUR_PROPERTIES.includes(key)) {
       log.warn(`tag '${key}' not set: the image has a property of that name`);
       continue;
     }
-    const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
-    merged[key.slice(0, MAX_CHARACTERS)] = text.slice(0, MAX_CHARACTERS);
+    merged[cut(key)] = cut(plainText(value));
   }
   return merged;
 }

@@ -1,3 +1,5 @@
+import { rubyTypeName } from '../json.ts';
+
 /** The parts of JSON Schema that our schemas use. */
 export interface JsonSchema {
   title?: string;
@@ -46,7 +48,7 @@ function violation(schema: JsonSchema, path: string[], data: unknown): Violation
   return {
     path,
     expected: found[0]?.description ?? 'a valid value',
-    message: message?.replace('{type}', typeName(valueAt(data, path))),
+    message: message?.replace('{type}', rubyTypeName(valueAt(data, path))),
   };
 }
 
@@ -90,16 +92,4 @@ function valueAt(data: unknown, path: string[]): unknown {
         : undefined,
     data,
   );
-}
-
-/** Ruby's names, as the messages have them that operators know. */
-function typeName(value: unknown): string {
-  if (value === null || value === undefined) {
-    return 'NilClass';
-  }
-  if (Array.isArray(value)) {
-    return 'Array';
-  }
-  const names: Record<string, string> = { string: 'String', boolean: 'Boolean', number: 'Numeric' };
-  return names[typeof value] ?? 'Hash';
 }

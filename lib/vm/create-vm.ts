@@ -3,8 +3,9 @@ import { CloudError, VMCreationFailed } from '../cpi/errors.ts';
 import type { CallContext } from '../middleware/call-context.ts';
 import { createPort } from '../network/create-port.ts';
 import type { PrivateNetwork } from '../network/network-plan.ts';
+import { isAmbiguous } from '../openstack/errors.ts';
 import type { Port, PortRequest } from '../openstack/neutron/ports.ts';
-import type { ServerRequest } from '../openstack/nova/servers.ts';
+import { isBeingDeleted, type ServerRequest } from '../openstack/nova/servers.ts';
 import { type AgentNetworks, agentNetworks, checkUserDataSize, initialSettings } from './agent-settings.ts';
 import { createServer, waitUntilActive } from './boot-server.ts';
 import { connectServer } from './connect-server.ts';
@@ -28,16 +29,29 @@ export async function createVm(
   const made = new MadeForVm(plan, context);
   try {
     const ports = await createPorts(plan, found, made, context);
-    const request = serverRequest(plan, found, ports, context);
     const networks = agentNetworks(plan.networkSpecs, ports, context.cloud.useDhcp);
-    const serverId = await createInSomeZone(plan, found, ports, request, made, context);
-    if (plan.registry.isUsed) {
-      await storeSettings(plan, found, networks, made, context);
-    }
+    const request = serverRequest(plan, found, ports, networks, context);
+    const complete = async (serverId: string) => {
+      await waitUntilActive(serverId, context);
+      await connectServer(serverId, plan, found, ports, made, context);
+      if (plan.registry.isUsed) {
+        await storeSettings(plan, found, networks, made, context);
+      }
+    };
+    const serverId = await createInSomeZone(plan, found, request, made, complete, context);
     return { serverId, networks };
   } catch (error) {
     return cleanUpAndThrow(error, made.stages(), context.log);
   }
+}
+
+/** When a repeated call fails before it knows what an earlier attempt has made, that goes by its mark. */
+export async function removeEarlier(error: unknown, plan: VmPlan, context: CallContext): Promise<never> {
+  const made = new MadeForVm(plan, context);
+  if (context.attempt > 1) {
+    made.expectEarlier();
+  }
+  return cleanUpAndThrow(error, made.stages(), context.log);
 }
 
 /** One port per manual network, at the same time; all that were made are known even when one fails. */
@@ -52,7 +66,7 @@ async function createPorts(
     : [];
   const outcomes = await Promise.allSettled(
     manual.map(async (network) => {
-      const port = earlierPort(network, found) ?? (await newPort(network, plan, found, context));
+      const port = earlierPort(network, found) ?? (await newPort(network, plan, found, made, context));
       made.addPort(port.id);
       return [network.name, port] as const;
     }),
@@ -79,6 +93,7 @@ function newPort(
   network: PrivateNetwork,
   plan: VmPlan,
   { securityGroups }: FoundResources,
+  made: MadeForVm,
   { openstack, log }: CallContext,
 ): Promise<Port> {
   const isGateway = network === plan.networks.gateway;
@@ -89,24 +104,28 @@ function newPort(
     ...(securityGroups.length > 0 ? { security_groups: [...securityGroups] } : {}),
     ...(isGateway && plan.addressPairs.length > 0 ? { allowed_address_pairs: plan.addressPairs } : {}),
   };
-  return createPort(request, openstack, log);
+  return createPort(request, openstack, log).catch((error) => {
+    if (isAmbiguous(error)) {
+      made.expectPort(request);
+    }
+    throw error;
+  });
 }
 
 /** Tries one zone after the other; before the next one, the failed server is gone. The last failure is told. */
 async function createInSomeZone(
   plan: VmPlan,
   found: FoundResources,
-  ports: ReadonlyMap<string, Port>,
   request: ServerRequest,
   made: MadeForVm,
+  complete: (serverId: string) => Promise<void>,
   context: CallContext,
 ): Promise<string> {
   for (const [index, zone] of plan.zones.entries()) {
     try {
       const zoned = zone ? { ...request, server: { ...request.server, availability_zone: zone } } : request;
       const serverId = await adoptOrCreate(zoned, index, found, made, context);
-      await waitUntilActive(serverId, context);
-      await connectServer(serverId, plan, found, ports, made, context);
+      await complete(serverId);
       return serverId;
     } catch (error) {
       if (index === plan.zones.length - 1) {
@@ -137,7 +156,7 @@ async function adoptOrCreate(
   const { server } = earlier;
   if (zoneIndex === 0 && server) {
     made.addServer(server.id);
-    if (['BUILD', 'ACTIVE'].includes(server.status)) {
+    if (['BUILD', 'ACTIVE'].includes(server.status) && !isBeingDeleted(server)) {
       return server.id;
     }
     await made.server?.remove();

@@ -107,7 +107,7 @@ async function earlierPorts(
     return [];
   }
   const found = await lookTwice(async () => {
-    const ports = await openstack.ports.list({ name });
+    const ports = (await openstack.ports.list({ name })).filter((port) => port.name === name);
     return ports.length > 0 ? ports : undefined;
   }, patience);
   return found ?? [];

@@ -1,5 +1,6 @@
 import type { Made } from '../cpi/clean-up.ts';
 import type { CallContext } from '../middleware/call-context.ts';
+import type { PortRequest } from '../openstack/neutron/ports.ts';
 import type { VmPlan } from './vm-plan.ts';
 
 /** What create_vm has made so far, in the order in which it is taken back. */
@@ -51,6 +52,32 @@ export class MadeForVm {
         await servers.waitUntilGone(id);
       },
     };
+  }
+
+  /** A port whose creation was never confirmed. */
+  expectPort(request: PortRequest): void {
+    const { ports } = this.#context.openstack;
+    this.ports.push({
+      id: `port of ${request.name} in network ${request.network_id}`,
+      remove: async () => {
+        const late = await ports.adopt(request);
+        await (late ? ports.delete(late.id) : undefined);
+      },
+    });
+  }
+
+  /** Whatever an earlier attempt of the call has made. */
+  expectEarlier(): void {
+    const { ports } = this.#context.openstack;
+    const { name } = this.#plan;
+    this.expectServer();
+    this.ports.push({
+      id: `ports of ${name}`,
+      remove: async () => {
+        const found = await ports.list({ name });
+        await Promise.all(found.filter((port) => port.name === name).map((port) => ports.delete(port.id)));
+      },
+    });
   }
 
   addPort(id: string): void {

@@ -1,14 +1,13 @@
-import { REGISTRY_KEY } from '../cpi/metadata.ts';
+import { cut, REGISTRY_KEY } from '../cpi/metadata.ts';
 import type { CallContext } from '../middleware/call-context.ts';
 import { isRegistryConfigured } from './registry-entry.ts';
-
-const MAX_CHARACTERS = 255;
 
 /** What a VM's metadata would have it called; undefined when it says nothing. */
 export function serverNameFrom({ name, job, index, compiling }: Record<string, string>): string | undefined {
   const byJob = job !== undefined && index !== undefined ? `${job}/${index}` : undefined;
   const byTask = compiling === undefined ? undefined : `compiling/${compiling}`;
-  return (name ?? byJob ?? byTask)?.slice(0, MAX_CHARACTERS);
+  const found = name || byJob || byTask;
+  return found === undefined ? undefined : cut(found);
 }
 
 /**

@@ -4,7 +4,7 @@ import type { CallContext } from '../middleware/call-context.ts';
 import type { Port } from '../openstack/neutron/ports.ts';
 import type { Flavor } from '../openstack/nova/flavors.ts';
 import type { BlockDevice, Interface, ServerRequest } from '../openstack/nova/servers.ts';
-import { agentNetworks, userData } from './agent-settings.ts';
+import { type AgentNetworks, userData } from './agent-settings.ts';
 import type { FoundResources } from './look-ups.ts';
 import type { BootVolume, VmPlan } from './vm-plan.ts';
 
@@ -13,11 +13,11 @@ export function serverRequest(
   plan: VmPlan,
   found: FoundResources,
   ports: ReadonlyMap<string, Port>,
+  networks: AgentNetworks,
   context: CallContext,
 ): ServerRequest {
   const { cloud } = context;
   const { flavor } = found;
-  const networks = agentNetworks(plan.networkSpecs, ports, cloud.useDhcp);
   const interfaces = interfacesOf(plan, ports);
   return {
     server: {

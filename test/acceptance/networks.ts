@@ -44,14 +44,28 @@ export function managedNetworks(getStage: GetStage): void {
 
     it('N2 leaves no network when the subnet cannot be made', async () => {
       const stage = getStage();
-      const gatewayInPool = { ...definition, gateway: '10.9.0.254', cloud_properties: {} };
+      const withoutPool = { type: 'manual', netmask_bits: 24, cloud_properties: {} };
 
-      const outcome = await stage.cpi.call('create_network', [gatewayInPool]);
+      const outcome = await stage.cpi.call('create_network', [withoutPool]);
 
-      expectError(outcome, 'CloudError', '10.9.0.254');
+      expectError(outcome, 'CloudError', 'subnetpool');
       expect(sent(stage, 'POST', /^\/networks$/).map(({ status }) => status)).toEqual([201]);
-      expect(sent(stage, 'POST', /^\/subnets$/).map(({ status }) => status)).toEqual([409]);
+      expect(sent(stage, 'POST', /^\/subnets$/).map(({ status }) => status)).toEqual([400]);
       expect(sent(stage, 'DELETE', /^\/networks\//).map(({ status }) => status)).toEqual([204]);
+    });
+
+    it('N1 keeps a gateway at the end of the range out of the reserved addresses', async () => {
+      const { cpi } = getStage();
+      const gatewayAtEnd = { ...definition, gateway: '10.9.0.254', cloud_properties: {} };
+
+      const [id, addresses] = resultOf(await cpi.call('create_network', [gatewayAtEnd]));
+
+      expect(addresses).toEqual({
+        range: '10.9.0.0/24',
+        gateway: '10.9.0.254',
+        reserved: ['10.9.0.250-10.9.0.253'],
+      });
+      expect(resultOf(await cpi.call('delete_network', [id]))).toBeNull();
     });
 
     it('N3 deletes a network that a router is connected to', async () => {

@@ -52,12 +52,14 @@ export class Snapshots {
     const { snapshots } = await this.#cinder.get<{ snapshots: Snapshot[] }>('/snapshots/detail', {
       query: { name },
     });
-    return keepOne(snapshots, {
+    // Clouds may be told to ignore the filter.
+    const marked = snapshots.filter(
+      (snapshot) => snapshot.name === name && !['deleting', 'deleted'].includes(snapshot.status),
+    );
+    return keepOne(marked, {
       works: (snapshot) => !snapshot.status.startsWith('error'),
       createdAt: (snapshot) => snapshot.created_at ?? '',
-      remove: async (snapshot) => {
-        await this.delete(snapshot.id);
-      },
+      remove: (snapshot) => this.discard(snapshot.id),
     });
   }
 

@@ -29,6 +29,7 @@ export interface VolumeRequest {
 export type MigrationPolicy = 'never' | 'on-demand';
 
 const LOOKS_UNTIL_GIVEN_UP = 3;
+const LEAVING = ['deleting', 'deleted'];
 const SETTLED_MIGRATIONS = [null, undefined, 'none', 'success', 'error'];
 
 /** https://docs.openstack.org/api-ref/block-storage/v3/#volumes-volumes */
@@ -45,8 +46,10 @@ export class Volumes {
     return (await this.#cinder.find<{ volume: Volume }>(path`/volumes/${id}`))?.volume;
   }
 
+  /** Volumes with exactly this name that are there to stay; clouds may be told to ignore the filter. */
   async listByName(name: string): Promise<Volume[]> {
-    return (await this.#cinder.get<{ volumes: Volume[] }>('/volumes/detail', { query: { name } })).volumes;
+    const { volumes } = await this.#cinder.get<{ volumes: Volume[] }>('/volumes/detail', { query: { name } });
+    return volumes.filter((volume) => volume.name === name && !LEAVING.includes(volume.status));
   }
 
   /** Creates a volume whose name is used for nothing else, so that an unconfirmed one can be found. */
@@ -65,7 +68,7 @@ export class Volumes {
     return keepOne(await this.listByName(name), {
       works: (volume) => !volume.status.startsWith('error'),
       createdAt: (volume) => volume.created_at ?? '',
-      remove: (volume) => this.delete(volume.id),
+      remove: (volume) => this.discard(volume.id),
     });
   }
 
@@ -190,6 +193,12 @@ export class Volumes {
     );
   }
 
+  /** Until a detachment that was asked for earlier is over, whatever comes of it. */
+  async waitWhileDetaching(id: string): Promise<void> {
+    const isOver = (volume: Volume) => volume.status !== 'detaching';
+    await waitUntilGone({ ...this.#wait(id, ['available']), reached: isOver }, this.#patience);
+  }
+
   #wait(id: string, targets: string[]) {
     return {
       kind: 'Volume' as const,
@@ -211,10 +220,10 @@ export class Volumes {
   }
 }
 
-const QUOTA = /quota|exceed|LimitExceeded|no space|insufficient/i;
+const QUOTA = /quota|exceed|LimitExceeded|no space/i;
 
 /** Volume, snapshot or gigabyte quota, or capacity: 413, or 403 of a cloud with a proxy. */
 export function isStorageQuota(error: HttpError): boolean {
-  const isQuotaStatus = error.status === 413 && error.failure === 'final';
-  return isQuotaStatus || (error.status === 403 && QUOTA.test(error.reason));
+  const isFinal = error.failure === 'final' && [403, 413].includes(error.status);
+  return isFinal && QUOTA.test(error.reason);
 }

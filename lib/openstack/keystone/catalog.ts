@@ -43,8 +43,9 @@ export class Catalog {
     this.#interface = endpointInterface;
   }
 
+  /** In any region: one that the configured region lacks is an error, not an absence. */
   has(service: ServiceType): boolean {
-    return this.#urls(service).length > 0;
+    return RULES[service].flatMap(({ types }) => types).some((type) => this.#endpoints(type).length > 0);
   }
 
   /**

@@ -6,6 +6,7 @@ import type { Patience } from '../wait-for.ts';
 export interface Network {
   id: string;
   name: string;
+  description: string;
   created_at?: string;
 }
 
@@ -44,7 +45,8 @@ export class Networks {
     const { networks } = await this.#neutron.get<{ networks: Network[] }>('/networks', {
       query: { description },
     });
-    return keepOne(networks, {
+    const marked = networks.filter((network) => network.description === description);
+    return keepOne(marked, {
       works: () => true,
       createdAt: (network) => network.created_at ?? '',
       remove: (network) => this.delete(network.id),

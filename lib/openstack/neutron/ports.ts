@@ -75,7 +75,10 @@ export class Ports {
       networkId: port.network_id,
       ...(ipAddress === undefined ? {} : { ipAddress }),
     });
-    return keepOne(candidates, {
+    const marked = candidates.filter(
+      (candidate) => candidate.name === port.name && candidate.network_id === port.network_id,
+    );
+    return keepOne(marked, {
       works: (candidate) => candidate.device_id !== '',
       createdAt: (candidate) => candidate.created_at ?? '',
       remove: (candidate) => this.delete(candidate.id),

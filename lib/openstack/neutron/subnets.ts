@@ -6,6 +6,7 @@ import type { Patience } from '../wait-for.ts';
 export interface Subnet {
   id: string;
   network_id: string;
+  description: string;
   cidr: string;
   gateway_ip: string | null;
   created_at?: string;
@@ -51,7 +52,9 @@ export class Subnets {
   }
 
   async adopt(description: string): Promise<Subnet | undefined> {
-    return keepOne(await this.#list({ description }), {
+    const found = await this.#list({ description });
+    const marked = found.filter((subnet) => subnet.description === description);
+    return keepOne(marked, {
       works: () => true,
       createdAt: (subnet) => subnet.created_at ?? '',
       remove: (subnet) => this.delete(subnet.id),

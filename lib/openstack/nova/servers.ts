@@ -128,7 +128,7 @@ export class Servers {
   /** The server of this name that works, else the oldest; the others are deleted. */
   async adopt(name: string): Promise<Server | undefined> {
     return keepOne(await this.listByName(name), {
-      works: (server) => server.status !== 'ERROR',
+      works: (server) => server.status !== 'ERROR' && !isBeingDeleted(server),
       createdAt: (server) => server.created ?? '',
       remove: (server) => this.delete(server.id),
     });
@@ -197,7 +197,7 @@ export class Servers {
         targets: GONE,
         reached: (server) => server.status === 'SOFT_DELETED',
         failed: (server) => {
-          const failing = server.status === 'ERROR' && server['OS-EXT-STS:task_state'] !== 'deleting';
+          const failing = server.status === 'ERROR' && !isBeingDeleted(server);
           errors = failing ? errors + 1 : 0;
           return errors >= ERRORS_IN_A_ROW;
         },
@@ -224,9 +224,15 @@ export class Servers {
           return server && ['REBOOT', 'HARD_REBOOT'].includes(server.status) ? true : undefined;
         },
       },
-      this.#patience,
+      // A reboot may be over before anyone looks: it is never sent twice.
+      { ...this.#patience, resends: 0 },
     );
   }
+}
+
+/** Nova leaves the status as it was while it deletes. */
+export function isBeingDeleted(server: Server): boolean {
+  return server['OS-EXT-STS:task_state'] === 'deleting';
 }
 
 export function isGone(server: Server): boolean {

@@ -1,4 +1,4 @@
-import { ConflictError, OpenStackError } from '../errors.ts';
+import { ConflictError, OpenStackError, WaitTimeoutError } from '../errors.ts';
 import { sendOnce } from '../send-once.ts';
 import { path, type ServiceClient } from '../service-client.ts';
 import type { Patience } from '../wait-for.ts';
@@ -100,12 +100,14 @@ export class Pools {
         if (!(error instanceof ConflictError && IMMUTABLE.test(error.reason))) {
           throw error;
         }
-        const elapsedMs = Date.now() - startedAt;
-        if (elapsedMs >= this.#patience.timeoutMs) {
-          throw new ImmutableError(elapsedMs, attempt, error);
+        const giveUp = () => new ImmutableError(Date.now() - startedAt, attempt, error);
+        if (Date.now() - startedAt >= this.#patience.timeoutMs) {
+          throw giveUp();
         }
+        await this.#loadBalancers.waitUntilActive(loadBalancerId).catch((failure) => {
+          throw failure instanceof WaitTimeoutError ? giveUp() : failure;
+        });
       }
-      await this.#loadBalancers.waitUntilActive(loadBalancerId);
     }
   }
 }

@@ -361,6 +361,13 @@ async function makeNetwork(
   return String(made?.id);
 }
 
+/** An address that was free a moment ago, on a network that others use too. */
+async function freeAddress(context: Context): Promise<string> {
+  const { port: made } = await done(context, port({})(context), 201);
+  await done(context, remove('network', `/ports/${made?.id}`), 204);
+  return String(made?.fixed_ips?.[0]?.ip_address);
+}
+
 async function ids(context: Context, path: string, kind: string): Promise<string[]> {
   const body = await done(context, get('network', path), 200);
   return (body[kind] as unknown as { id: string }[]).map(({ id }) => id);
@@ -371,13 +378,14 @@ export const networkChecks: Check[] = [
     name: 'a port is DOWN, has the addresses asked for, and blocks them',
     run: async (context, cleanup) => {
       const { cloud } = context;
+      const address = await freeAddress(context);
       const made = await makePort(context, cleanup, {
-        fixed_ips: [{ ip_address: '10.10.0.201' }],
+        fixed_ips: [{ ip_address: address }],
         security_groups: [cloud.security_groups.bosh],
         allowed_address_pairs: [{ ip_address: '10.10.0.202' }, { ip_address: '10.11.0.0/24' }],
       });
 
-      const again = await send(context, port({ fixed_ips: [{ ip_address: '10.10.0.201' }] })(context));
+      const again = await send(context, port({ fixed_ips: [{ ip_address: address }] })(context));
 
       expect(keysOf(made)).toEqual(portKeys);
       expect(made).toMatchObject({
@@ -385,7 +393,7 @@ export const networkChecks: Check[] = [
         device_id: '',
         device_owner: '',
         mac_address: expect.stringMatching(/^fa:16:3e(:[0-9a-f]{2}){3}$/),
-        fixed_ips: [{ ip_address: '10.10.0.201', subnet_id: cloud.networks['net-a'].subnet_id }],
+        fixed_ips: [{ ip_address: address, subnet_id: cloud.networks['net-a'].subnet_id }],
         security_groups: [cloud.security_groups.bosh],
         allowed_address_pairs: [
           { ip_address: '10.10.0.202', mac_address: made.mac_address },
@@ -420,28 +428,19 @@ export const networkChecks: Check[] = [
   {
     name: 'port filters: repeated means or, different means and',
     run: async (context, cleanup) => {
-      const a = await makePort(context, cleanup, {
-        name: 'contract-a',
-        fixed_ips: [{ ip_address: '10.10.0.203' }],
-      });
-      const b = await makePort(context, cleanup, {
-        name: 'contract-b',
-        fixed_ips: [{ ip_address: '10.10.0.204' }],
-      });
+      const a = await makePort(context, cleanup, { name: 'contract-a' });
+      const b = await makePort(context, cleanup, { name: 'contract-b' });
+      const at = (row: Body): string => `fixed_ips=ip_address%3D${row.fixed_ips?.[0]?.ip_address}`;
       const subnet = context.cloud.networks['net-a'].subnet_id;
       const both = [String(a.id), String(b.id)].sort();
       const found = (query: string): Promise<string[]> => ids(context, `/ports?${query}`, 'ports');
 
       expect(await found('name=contract-a')).toEqual([a.id]);
       expect(await found('name=contract-a&name=contract-b')).toEqual(both);
-      expect(await found('fixed_ips=ip_address%3D10.10.0.203')).toEqual([a.id]);
-      expect(await found('fixed_ips=ip_address%3D10.10.0.203&fixed_ips=ip_address%3D10.10.0.204')).toEqual(
-        both,
-      );
-      expect(await found(`fixed_ips=ip_address%3D10.10.0.203&fixed_ips=subnet_id%3D${subnet}`)).toEqual([
-        a.id,
-      ]);
-      expect(await found('name=contract-b&fixed_ips=ip_address%3D10.10.0.203')).toEqual([]);
+      expect(await found(at(a))).toEqual([a.id]);
+      expect(await found(`${at(a)}&${at(b)}`)).toEqual(both);
+      expect(await found(`${at(a)}&fixed_ips=subnet_id%3D${subnet}`)).toEqual([a.id]);
+      expect(await found(`name=contract-b&${at(a)}`)).toEqual([]);
       expect(await found(`network_id=${context.cloud.networks['net-b'].id}&name=contract-a`)).toEqual([]);
       expect(await found('fixed_ips=ip_address%3D999')).toEqual([]);
     },
@@ -545,8 +544,8 @@ export const networkChecks: Check[] = [
     run: async (context, cleanup) => {
       const fip = context.cloud.floating_ip;
       const path = `/floatingips/${fip.id}`;
-      const a = await makePort(context, cleanup, { fixed_ips: [{ ip_address: '10.10.0.205' }] });
-      const b = await makePort(context, cleanup, { fixed_ips: [{ ip_address: '10.10.0.206' }] });
+      const a = await makePort(context, cleanup);
+      const b = await makePort(context, cleanup);
       cleanup(() => send(context, put('network', path, { floatingip: { port_id: null } })));
       const bind = async (portId: unknown): Promise<Body> =>
         (await done(context, put('network', path, { floatingip: { port_id: portId } }), 200)).floatingip ??
@@ -554,11 +553,14 @@ export const networkChecks: Check[] = [
 
       expect(await bind(a.id)).toMatchObject({
         port_id: a.id,
-        fixed_ip_address: '10.10.0.205',
+        fixed_ip_address: a.fixed_ips?.[0]?.ip_address,
         router_id: context.cloud.router_id,
         port_details: { device_id: '', name: 'contract' },
       });
-      expect(await bind(b.id)).toMatchObject({ port_id: b.id, fixed_ip_address: '10.10.0.206' });
+      expect(await bind(b.id)).toMatchObject({
+        port_id: b.id,
+        fixed_ip_address: b.fixed_ips?.[0]?.ip_address,
+      });
       expect(await bind(null)).toMatchObject({ port_id: null, fixed_ip_address: null, port_details: null });
     },
   },
@@ -812,7 +814,7 @@ export const networkChecks: Check[] = [
   {
     name: "a server's ports: its own go with it, those given are free again",
     run: async (context, cleanup) => {
-      const made = await makePort(context, cleanup, { fixed_ips: [{ ip_address: '10.10.0.207' }] });
+      const made = await makePort(context, cleanup);
       const { networks } = context.cloud;
       const serverId = await makeServer(context, cleanup, {
         networks: [{ uuid: networks['net-a'].id, port: made.id }, { uuid: networks['net-b'].id }],

@@ -43,7 +43,6 @@ export class Builder {
           fail(accident);
           return;
         }
-        server.availability_zone ||= this.#zones[0] ?? 'nova';
         try {
           this.#plug(caller, server, nics);
           this.#attachBootVolume(caller, server, boot);
@@ -57,6 +56,7 @@ export class Builder {
         if (!building()) {
           return;
         }
+        server.availability_zone = this.#zoneOf(server);
         server.status = 'ACTIVE';
         server.vm_state = 'active';
         server.task_state = null;
@@ -64,6 +64,10 @@ export class Builder {
         server.updated = seconds();
       },
     );
+  }
+
+  #zoneOf(server: Server): string {
+    return server.availability_zone || (this.#zones[0] ?? 'nova');
   }
 
   /** Binds the ports that were given, makes those that were not. */
@@ -103,7 +107,7 @@ export class Builder {
         }
       }
       port.device_id = server.id;
-      port.device_owner = `compute:${server.availability_zone}`;
+      port.device_owner = `compute:${this.#zoneOf(server)}`;
       port.status = 'ACTIVE';
       port.updated_at = seconds();
       port.revision_number += 2;

@@ -15,7 +15,7 @@ import { shownServer } from './shown.ts';
 import { allow } from './states.ts';
 import { released } from './volume-attachments.ts';
 
-/** Servers. */
+/** Servers: orders are checked at once and carried out later. */
 export class Servers {
   readonly #world: World;
   readonly #zones: string[];
