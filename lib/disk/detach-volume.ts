@@ -1,5 +1,5 @@
+import type { CallContext } from '../cpi/call-context.ts';
 import { DiskNotAttached, VMNotFound } from '../cpi/errors.ts';
-import type { CallContext } from '../middleware/call-context.ts';
 import { BadRequestError, ConflictError } from '../openstack/errors.ts';
 
 /** @throws {VMNotFound} @throws {DiskNotAttached} when Nova lists the volume, yet says that it is not attached */

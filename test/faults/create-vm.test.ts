@@ -1,15 +1,16 @@
-import { afterAll } from 'vitest';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import type { FaultRule } from '../support/cloud.ts';
 import { type CleanUp, faultMatrix, type Row, repeatMatrix, type Scenario, state } from './fault-matrix.ts';
 import { type Call, type FaultStage, faultStage, formOf } from './fault-stage.ts';
 import { answer } from './faults.ts';
-import { cloudError, vmCreationFailed } from './messages.ts';
+import { cloudError, pattern, vmCreationFailed } from './messages.ts';
+import { logIn, registryRow } from './rows.ts';
 
 const stage = await faultStage();
 afterAll(() => stage.close());
 
 const lookUps: Row[] = [
-  { request: 'POST identity /auth/tokens' },
+  logIn,
   { request: 'GET network /security-groups' },
   { request: 'GET image /images/{id}' },
   { request: 'GET compute /flavors/detail' },
@@ -57,10 +58,7 @@ const waitForServer: Row = {
   },
 };
 
-const storeSettings: Row = {
-  request: 'PUT registry /instances/{name}/settings',
-  failure: vmCreationFailed(false),
-};
+const storeSettings = registryRow('PUT', vmCreationFailed(false));
 
 const bindFloatingIp: Row = {
   request: 'PUT network /floatingips/{id}',
@@ -244,7 +242,7 @@ const scenarios: Scenario[] = [
           '409 for ever': { is: 'refused', sent: 2 },
           '429 for ever': { is: 'gave up', sent: 6 },
           '500 for ever': { is: 'unconfirmed', sent: 6 },
-          '503 for ever': { is: 'unconfirmed', sent: 6 },
+          '401 for ever': { is: 'refused', sent: 4 },
           'connection cut for ever': { is: 'unconfirmed', sent: 6 },
         },
       },
@@ -268,3 +266,46 @@ for (const scenario of scenarios) {
   faultMatrix(stage, scenario);
   repeatMatrix(stage, scenario);
 }
+
+const immutable = (times?: number): FaultRule => ({
+  match: { when: (record) => formOf(record) === 'POST load-balancer /lbaas/pools/{id}/members' },
+  fault: {
+    status: 409,
+    body: { faultcode: 'Client', faultstring: 'Pool 4711 is immutable and cannot be updated.' },
+  },
+  ...(times === undefined ? {} : { times }),
+});
+
+describe('create_vm', () => {
+  const call = createVm(stage, manual(stage), { loadbalancer_pools: [{ name: 'pool-a', port: 4443 }] });
+
+  beforeEach(() => {
+    stage.embedded.restore();
+    stage.injector.reset();
+  });
+
+  it('joins a pool as soon as its load balancer can be changed', async () => {
+    stage.injector.inject(immutable(2));
+
+    const { error } = await stage.call(call);
+
+    expect(error).toBeNull();
+    expect(stage.embedded.members.size).toBe(1);
+  });
+
+  it('gives up a pool whose load balancer can never be changed', async () => {
+    stage.injector.inject(immutable());
+
+    const { error } = await stage.call(call, { stateTimeout: 0.04 });
+
+    expect(error).toMatchObject({ type: 'Bosh::Clouds::CloudError', ok_to_retry: false });
+    expect(error?.message).toMatch(
+      pattern(
+        "Creating load balancer pool membership with pool_id '<id>' and membership_id '' failed. " +
+          "Reason: Failed after <number>s with <number> attempts with 'Pool 4711 is immutable and cannot be updated.'",
+        {},
+      ),
+    );
+    expect(stage.embedded.leftovers()).toEqual([]);
+  });
+});

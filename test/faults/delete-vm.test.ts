@@ -1,7 +1,10 @@
-import { afterAll, expect } from 'vitest';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import type { FaultRule } from '../support/cloud.ts';
 import { faultMatrix, type Scenario, state, type Wait } from './fault-matrix.ts';
 import { faultStage } from './fault-stage.ts';
-import { cloudError } from './messages.ts';
+import { answer } from './faults.ts';
+import { cloudError, pattern } from './messages.ts';
+import { logIn, registryRow } from './rows.ts';
 
 const stage = await faultStage();
 afterAll(() => stage.close());
@@ -62,7 +65,7 @@ const scenario: Scenario = {
     stemcellVersion: 1,
   }),
   rows: [
-    { request: 'POST identity /auth/tokens' },
+    logIn,
     { request: 'GET compute /servers/{id}' },
     { request: 'GET network /ports' },
     { request: 'GET load-balancer /lbaas/pools/{id}', failure: leavingFailed, orphans: ['member'] },
@@ -111,8 +114,7 @@ const scenario: Scenario = {
       orphans: ['port'],
     },
     {
-      request: 'DELETE registry /instances/{name}/settings',
-      failure: cloudError('Deleting registry settings: <cause>'),
+      ...registryRow('DELETE', cloudError('Deleting registry settings: <cause>')),
       orphans: ['registry settings'],
     },
   ],
@@ -121,3 +123,62 @@ const scenario: Scenario = {
 };
 
 faultMatrix(stage, scenario);
+
+describe('delete_vm', () => {
+  const immutable = (times?: number): FaultRule => ({
+    match: { service: 'load-balancer', method: 'DELETE' },
+    fault: {
+      status: 409,
+      body: { faultcode: 'Client', faultstring: 'Pool 4711 is immutable and cannot be updated.' },
+    },
+    ...(times === undefined ? {} : { times }),
+  });
+
+  beforeEach(async () => {
+    stage.embedded.restore();
+    await scenario.prepare?.(stage);
+    stage.injector.reset();
+  });
+
+  it('leaves a pool as soon as its load balancer can be changed', async () => {
+    stage.injector.inject(immutable(2));
+
+    const { error } = await stage.call(scenario.call(stage));
+
+    expect(error).toBeNull();
+    expect(stage.embedded.leftovers()).toEqual([]);
+  });
+
+  it('deletes everything else when a load balancer can never be changed', async () => {
+    stage.injector.inject(immutable());
+
+    const { error } = await stage.call(scenario.call(stage), { stateTimeout: 0.04 });
+
+    expect(error?.message).toMatch(
+      pattern(leavingFailed.message, {
+        causes: {
+          '<reason>':
+            "Failed after <number>s with <number> attempts with 'Pool 4711 is immutable and cannot be updated.'",
+        },
+      }),
+    );
+    expect(stage.embedded.leftovers().map(({ kind }) => kind)).toEqual(['member']);
+  });
+
+  it('tells of all failures at once', async () => {
+    stage.injector.inject(
+      { match: { service: 'load-balancer', method: 'DELETE' }, fault: answer(500) },
+      { match: { service: 'network', method: 'DELETE' }, fault: answer(500) },
+      { match: { service: 'registry', method: 'DELETE' }, fault: answer(500) },
+    );
+
+    const { error } = await stage.call(scenario.call(stage));
+
+    const lines = error?.message.split('\n') ?? [];
+    expect(lines[0]).toBe('Multiple cloud errors occurred:');
+    expect(lines.filter((line) => line.startsWith('Removing lbaas pool memberships: '))).toHaveLength(1);
+    expect(lines.filter((line) => line.startsWith('Removing ports: '))).toHaveLength(1);
+    expect(lines.filter((line) => line.startsWith('Deleting registry settings: '))).toHaveLength(1);
+    expect(stage.embedded.servers.size).toBe(0);
+  });
+});

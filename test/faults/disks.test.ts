@@ -1,13 +1,13 @@
-import { afterAll, expect } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { FaultRule } from '../support/cloud.ts';
 import { type CleanUp, faultMatrix, type Row, repeatMatrix, type Scenario, state } from './fault-matrix.ts';
 import { type FaultStage, faultStage } from './fault-stage.ts';
-import { cloudError } from './messages.ts';
+import { answer } from './faults.ts';
+import { cloudError, pattern } from './messages.ts';
+import { coveredLogIn, logIn, registryRow } from './rows.ts';
 
 const stage = await faultStage();
 afterAll(() => stage.close());
-
-const logIn: Row = { request: 'POST identity /auth/tokens' };
-const coveredLogIn: Row = { ...logIn, isCovered: true };
 
 async function makeServer({ call, cloud }: FaultStage, stemcellVersion: number): Promise<void> {
   const networks = {
@@ -124,8 +124,8 @@ const waitUntilDetached: Row = {
   },
 };
 
-const readSettings: Row = { request: 'GET registry /instances/{name}/settings' };
-const storeSettings: Row = { request: 'PUT registry /instances/{name}/settings' };
+const readSettings = registryRow('GET');
+const storeSettings = registryRow('PUT');
 
 const scenarios: Scenario[] = [
   {
@@ -343,3 +343,52 @@ for (const scenario of scenarios) {
   faultMatrix(stage, scenario);
   repeatMatrix(stage, scenario);
 }
+
+describe('create_disk', () => {
+  it('deletes a volume that is still being created as soon as Cinder lets it', async () => {
+    stage.embedded.restore();
+    stage.injector.reset();
+    const isDeletion: FaultRule['match'] = { service: 'volume', method: 'DELETE' };
+    const isAsked = () => stage.injector.requests.some(({ method }) => method === 'DELETE');
+    stage.injector.inject(
+      {
+        match: { service: 'volume', method: 'GET', when: () => !isAsked() },
+        fault: state('volume', 'status', 'creating'),
+      },
+      { match: isDeletion, fault: answer(400), times: 1 },
+    );
+
+    const { error } = await stage.call(
+      { method: 'create_disk', args: [2048, {}, null] },
+      { stateTimeout: 0.04 },
+    );
+
+    expect(error?.message).toMatch(pattern("Timed out waiting for Volume `<id>' to be available", {}));
+    expect(stage.embedded.leftovers()).toEqual([]);
+  });
+});
+
+describe('snapshot_disk', () => {
+  it('deletes a snapshot that is still being created as soon as Cinder lets it', async () => {
+    stage.embedded.restore();
+    await makeVolume(stage);
+    stage.injector.reset();
+    const isDeletion: FaultRule['match'] = { service: 'volume', method: 'DELETE' };
+    const isAsked = () => stage.injector.requests.some(({ method }) => method === 'DELETE');
+    stage.injector.inject(
+      {
+        match: { method: 'GET', path: /^.snapshots/, when: () => !isAsked() },
+        fault: state('snapshot', 'status', 'creating'),
+      },
+      { match: isDeletion, fault: answer(400), times: 1 },
+    );
+
+    const { error } = await stage.call(
+      { method: 'snapshot_disk', args: [volumeId(stage), {}] },
+      { stateTimeout: 0.04 },
+    );
+
+    expect(error?.message).toMatch(pattern("Timed out waiting for Snapshot `<id>' to be available", {}));
+    expect(stage.embedded.snapshots.size).toBe(0);
+  });
+});

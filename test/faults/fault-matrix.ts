@@ -244,7 +244,7 @@ function titled<T extends { title: string }>(cases: T[]): [string, T][] {
 
 function faultCases({ rows }: Scenario) {
   return rows.filter(isUncovered).flatMap((row) =>
-    (Object.keys(FAULTS) as FaultName[]).map((fault) => {
+    (Object.keys(FAULTS) as FaultName[]).filter(isWorthwhile(row)).map((fault) => {
       const exception = row.except?.[fault];
       const fate: Fate = exception ?? RETRY_TABLE[row.kind ?? 'repeatable'][fault];
       const unanswered = 'reset' in FAULTS[fault].fault ? row.unreachable : undefined;
@@ -253,6 +253,12 @@ function faultCases({ rows }: Scenario) {
       return { row, fault, fate, failure, title: `${nameOf(row)}, ${fault} -> ${told(fate, failure)}` };
     }),
   );
+}
+
+/** Where a conflict ends the method at once, there is no second one. */
+function isWorthwhile({ except, kind = 'repeatable' }: Row): (fault: FaultName) => boolean {
+  const once = except?.['409 once'] ?? RETRY_TABLE[kind]['409 once'];
+  return (fault) => fault !== '409 for ever' || once.is === 'overcome' || once.sent > 1;
 }
 
 function waitCases({ rows }: Scenario) {
@@ -397,8 +403,9 @@ function expectNamed(stage: FaultStage, { leavesOnError = {} }: Scenario, messag
 
 /** Numbers by kind, beyond what the cloud was seeded with. A deleted server may still be shown for a while. */
 function resources({ embedded }: FaultStage): Record<string, number> {
-  const deleted = ({ id }: Leftover) => embedded.servers.get(id)?.status === 'DELETED';
-  return numbers(embedded.leftovers().filter((one) => !deleted(one)));
+  const isDeleted = ({ kind, id }: Leftover) =>
+    kind === 'server' && (embedded.servers.get(id)?.status ?? 'DELETED') === 'DELETED';
+  return numbers(embedded.leftovers().filter((one) => !isDeleted(one)));
 }
 
 function numbers(leftovers: Leftover[]): Record<string, number> {

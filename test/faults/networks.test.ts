@@ -3,6 +3,7 @@ import { type CleanUp, faultMatrix, repeatMatrix, type Scenario } from './fault-
 import { faultStage, formOf } from './fault-stage.ts';
 import { answer } from './faults.ts';
 import { cloudError } from './messages.ts';
+import { logIn } from './rows.ts';
 
 const stage = await faultStage();
 afterAll(() => stage.close());
@@ -35,7 +36,7 @@ const scenarios: Scenario[] = [
       ],
     }),
     rows: [
-      { request: 'POST identity /auth/tokens' },
+      logIn,
       { request: 'POST network /networks', kind: 'reconciled' },
       { request: 'POST network /subnets', kind: 'reconciled' },
       // A PUT by name only: a second one is refused.

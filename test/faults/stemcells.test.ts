@@ -10,6 +10,7 @@ import { type CleanUp, faultMatrix, type Row, repeatMatrix, type Scenario } from
 import { type Call, type FaultStage, faultStage, formOf } from './fault-stage.ts';
 import { answer } from './faults.ts';
 import { cloudError } from './messages.ts';
+import { logIn } from './rows.ts';
 
 const stage = await faultStage();
 const folder = await mkdtemp(join(tmpdir(), 'stemcell-'));
@@ -78,7 +79,7 @@ const scenario: Scenario = {
   title: 'create_stemcell, with kernel and ramdisk',
   call: () => call,
   rows: [
-    { request: 'POST identity /auth/tokens' },
+    logIn,
     createRecord,
     { ...createRecord, nth: 2 },
     { ...createRecord, nth: 3 },
