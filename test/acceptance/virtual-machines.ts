@@ -837,10 +837,13 @@ function pendingWith(options: CallOptions): object {
   return options.properties?.openstack === undefined ? {} : { provisioning_status: 'PENDING_UPDATE' };
 }
 
-/** Ids of the project's servers. */
-async function serversOf({ operator }: Stage): Promise<string[]> {
-  const { servers } = await operator.find('compute', '/servers/detail');
-  return servers.filter((server: { status: string }) => !isGone(server)).map(({ id }: { id: string }) => id);
+/** Ids of the servers that have a name which the CPI asked for. */
+async function serversOf(stage: Stage): Promise<string[]> {
+  const names = sent(stage, 'POST', SERVERS).map((request) => bodyOf(request).server.name);
+  const { servers } = await stage.operator.find('compute', '/servers/detail');
+  return servers
+    .filter((server: { name: string; status: string }) => names.includes(server.name) && !isGone(server))
+    .map(({ id }: { id: string }) => id);
 }
 
 /** Ports that have the name which this request gave. */
