@@ -97,6 +97,7 @@ export function httpError(exchange: Exchange, response: HttpResponse, attempts: 
 /** No answer from a service. */
 export class ServiceUnreachableError extends OpenStackError {
   override readonly name = 'ServiceUnreachableError';
+  readonly serviceTitle: string;
   readonly failure: FailureClass;
 
   constructor(serviceTitle: string, baseUrl: string, cause: HttpConnectionError) {
@@ -105,6 +106,7 @@ export class ServiceUnreachableError extends OpenStackError {
         gaveUpAfter(cause.attempts),
       { cause },
     );
+    this.serviceTitle = serviceTitle;
     this.failure = cause.requestSent ? 'ambiguous' : 'never-sent';
   }
 }
@@ -157,10 +159,15 @@ export class WaitTimeoutError extends OpenStackError {
   }
 }
 
-/** The request may have been carried out although it failed. */
+/** The request may have been carried out although it failed. One that waited for a login in vain was never sent. */
 export function isAmbiguous(error: unknown): boolean {
+  if (error instanceof HttpError) {
+    return error.failure === 'ambiguous' && error.exchange.service !== 'identity';
+  }
   return (
-    (error instanceof HttpError || error instanceof ServiceUnreachableError) && error.failure === 'ambiguous'
+    error instanceof ServiceUnreachableError &&
+    error.failure === 'ambiguous' &&
+    error.serviceTitle !== 'Identity'
   );
 }
 

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { v5 as uuidv5 } from 'uuid';
+import type { CallContext } from '../cpi/call-context.ts';
 import { cleanUpAndThrow } from '../cpi/clean-up.ts';
 import { CloudError } from '../cpi/errors.ts';
-import type { CallContext } from '../middleware/call-context.ts';
 import { ConflictError, HttpError, isAmbiguous, ServiceUnreachableError } from '../openstack/errors.ts';
 import { ArchiveError, type ArchiveFile, readArchive } from './archive.ts';
 import { type StemcellProperties, stemcellImageProperties, withTags } from './image-properties.ts';
@@ -118,8 +118,6 @@ class Upload {
   /** The id is derived from the invocation, so that a repeated request finds the record that an earlier one made. */
   async #create(image: PlannedImage): Promise<string> {
     const { openstack, invocationId } = this.#context;
-    // From here on, a request without an answer is one that may have made the image, not a login.
-    await openstack.session.projectId();
     for (let counter = 0; ; counter++) {
       const id = uuidv5(`${image.role}/${counter}`, invocationId);
       try {

@@ -237,7 +237,6 @@ const scenarios: Scenario[] = [
       { request: 'GET compute /servers/{id}', isCovered: true },
       { request: `POST ${attachments}`, isCovered: true },
       { ...waitUntilInUse, isCovered: true },
-      { request: 'GET compute /servers/{id}', nth: 2 },
       readSettings,
       storeSettings,
     ],
