@@ -73,6 +73,7 @@ export function parseConfiguration(properties: unknown, environment: ProxySettin
     ...wrongTypes(sections),
     ...removedProperties(sections.openstack),
     ...urlProblems(sections.openstack),
+    ...environmentProblems(environment),
     ...registryProblems(sections.registry),
     ...credentialProblems(sections.openstack),
     ...ca.problems,
@@ -216,6 +217,15 @@ function urlProblems(openstack: Record<string, unknown>): string[] {
     problems.push('openstack.connection_options.proxy must be a URL');
   }
   return problems;
+}
+
+function environmentProblems({ httpProxy, httpsProxy }: ProxySettings): string[] {
+  const isWrong = (proxy: string | undefined) =>
+    proxy && !isHttpUrl(proxy.includes('://') ? proxy : `http://${proxy}`);
+  return [
+    ...(isWrong(httpProxy) ? ['the environment variable http_proxy must be a URL'] : []),
+    ...(isWrong(httpsProxy) ? ['the environment variable https_proxy must be a URL'] : []),
+  ];
 }
 
 function registryProblems(registry: unknown): string[] {

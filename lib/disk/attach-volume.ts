@@ -1,6 +1,6 @@
+import type { CallContext } from '../cpi/call-context.ts';
 import { cleanUpAndThrow } from '../cpi/clean-up.ts';
 import { CloudError, DiskNotFound, VMNotFound } from '../cpi/errors.ts';
-import type { CallContext } from '../middleware/call-context.ts';
 import { isAmbiguous, NotFoundError, withReason } from '../openstack/errors.ts';
 import type { Server } from '../openstack/nova/servers.ts';
 import type { VolumeAttachment } from '../openstack/nova/volume-attachments.ts';

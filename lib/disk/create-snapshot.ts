@@ -1,5 +1,5 @@
+import type { CallContext } from '../cpi/call-context.ts';
 import { cleanUpAndThrow } from '../cpi/clean-up.ts';
-import type { CallContext } from '../middleware/call-context.ts';
 import type { SnapshotRequest } from '../openstack/cinder/snapshots.ts';
 import { isAmbiguous } from '../openstack/errors.ts';
 import { lookTwice } from '../openstack/send-once.ts';

@@ -1,6 +1,6 @@
+import type { CallContext } from '../cpi/call-context.ts';
 import { cleanUpAndThrow } from '../cpi/clean-up.ts';
 import { CloudError } from '../cpi/errors.ts';
-import type { CallContext } from '../middleware/call-context.ts';
 import type { Volume, VolumeRequest } from '../openstack/cinder/volumes.ts';
 import { BadRequestError, isAmbiguous } from '../openstack/errors.ts';
 import { lookTwice } from '../openstack/send-once.ts';

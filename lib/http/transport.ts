@@ -30,6 +30,8 @@ export interface HttpRequest {
   json?: unknown;
   /** Sent as it is; needs a Content-Length header. Never logged. */
   stream?: Readable;
+  /** Sends the request on a connection of its own, as every POST: on a kept one, the server's idle close makes its fate unknown. */
+  fresh?: boolean;
   /** Keeps the bodies of this exchange out of the log. */
   secret?: boolean;
 }
@@ -89,7 +91,7 @@ export class Transport {
     const startedAt = Date.now();
     try {
       const url = new URL(request.url);
-      const agent = this.#agentFor(url, request.method);
+      const agent = this.#agentFor(url, request.method !== 'POST' && !request.fresh);
       const proxy = proxyFor(url, this.#settings.proxy);
       const answer = await axios.request<string>({
         method: request.method,
@@ -133,9 +135,7 @@ export class Transport {
     };
   }
 
-  /** A POST gets a connection of its own: on a kept one, the server's idle close could make its fate unknown. */
-  #agentFor(url: URL, method: HttpMethod): http.Agent | https.Agent {
-    const keepAlive = method !== 'POST';
+  #agentFor(url: URL, keepAlive: boolean): http.Agent | https.Agent {
     const name = `${url.protocol} ${keepAlive}`;
     const agent = this.#agents.get(name) ?? createAgent(url.protocol, keepAlive, this.#settings);
     this.#agents.set(name, agent);

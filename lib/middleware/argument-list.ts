@@ -2,7 +2,7 @@ import { schemas, validators } from '#validators';
 import { CpiError } from '../cpi/errors.ts';
 import type { CpiMethod } from '../cpi/methods.ts';
 import { type JsonSchema, violations } from '../validation/violations.ts';
-import type { Middleware, MiddlewareRequest } from './call-context.ts';
+import type { Middleware, MiddlewareRequest } from './middleware.ts';
 
 /**
  * Brings the arguments to the length that the method's schema has: extra ones are cut, missing optional ones are null. To be

@@ -2,14 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { parseConfiguration } from '../config/configuration.ts';
 import { mergeContext } from '../config/context.ts';
 import { proxyEnvironment } from '../config/environment.ts';
+import type { CallContext } from '../cpi/call-context.ts';
 import { USER_AGENT } from '../cpi/version.ts';
 import { Transport } from '../http/transport.ts';
 import { isRecord } from '../json.ts';
 import { Redactor } from '../log/redactor.ts';
 import { OpenStack } from '../openstack/openstack.ts';
 import { RegistryClient } from '../registry/client.ts';
-import { noRegistry } from '../registry/noop.ts';
-import type { CallContext, Middleware, MiddlewareRequest } from './call-context.ts';
+import type { Middleware, MiddlewareRequest } from './middleware.ts';
 
 /**
  * Reads the configuration and builds the clients of one invocation. Nothing is sent before a method asks for it, and nothing
@@ -49,12 +49,7 @@ export function clients(): Middleware {
       patience,
       registry: {
         settings: registry,
-        connect: () => {
-          const { endpoint, user, password } = registry;
-          return endpoint && user !== undefined && password !== undefined
-            ? new RegistryClient({ endpoint, user, password }, { transport, retry, log })
-            : noRegistry;
-        },
+        connect: (settings) => new RegistryClient(settings, { transport, retry, log }),
       },
     } satisfies CallContext;
   };

@@ -2,12 +2,13 @@ import middy from '@middy/core';
 import validator from '@middy/validator';
 import { validators } from '#validators';
 import type { ArgumentsOf } from '../cpi/arguments/index.ts';
+import type { CallContext } from '../cpi/call-context.ts';
 import type { CpiMethod, ResultOf } from '../cpi/methods.ts';
 import type { CpiResponse } from '../cpi/response.ts';
 import { argumentList } from './argument-list.ts';
-import type { CallContext, FunctionContext } from './call-context.ts';
 import { clients } from './clients.ts';
 import { envelope } from './envelope.ts';
+import type { FunctionContext } from './middleware.ts';
 import { requestLog } from './request-log.ts';
 import { requestShape } from './request-shape.ts';
 

@@ -2,7 +2,7 @@ import { requestIdOf } from '../cpi/request.ts';
 import { boshError, type CpiResponse, failure, success } from '../cpi/response.ts';
 import { Logger } from '../log/logger.ts';
 import { Transcript } from '../log/transcript.ts';
-import type { Middleware, MiddlewareRequest } from './call-context.ts';
+import type { Middleware, MiddlewareRequest } from './middleware.ts';
 
 /**
  * Puts results and errors into the CPI's response. To be used first, so that it ends last. An error that is none of the

@@ -1,6 +1,6 @@
 import type { CpiMethod } from '../cpi/methods.ts';
 import { isRecord } from '../json.ts';
-import type { Middleware, MiddlewareRequest } from './call-context.ts';
+import type { Middleware, MiddlewareRequest } from './middleware.ts';
 
 const LOGGED_BOSH_ENV = ['group', 'groups', 'tags'];
 const ENV_POSITION = 5;

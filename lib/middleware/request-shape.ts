@@ -1,6 +1,6 @@
 import type { CpiMethod } from '../cpi/methods.ts';
 import { parseRequest } from '../cpi/request.ts';
-import type { Middleware, MiddlewareRequest } from './call-context.ts';
+import type { Middleware, MiddlewareRequest } from './middleware.ts';
 
 /** Checks what all methods' requests have in common. */
 export function requestShape(method: CpiMethod): Middleware {

@@ -1,6 +1,6 @@
+import type { CallContext } from '../cpi/call-context.ts';
 import { cleanUpAndThrow, type Made } from '../cpi/clean-up.ts';
 import type { ResultOf } from '../cpi/methods.ts';
-import type { CallContext } from '../middleware/call-context.ts';
 import { isAmbiguous } from '../openstack/errors.ts';
 import type { Subnet, SubnetRequest } from '../openstack/neutron/subnets.ts';
 import { lookTwice } from '../openstack/send-once.ts';

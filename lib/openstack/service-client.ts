@@ -28,13 +28,13 @@ export class ServiceClient {
 
   /** @throws {NotFoundError} and any other HttpError */
   async get<T>(path: string, options: RequestOptions = {}): Promise<T> {
-    return parsed(await this.#send('GET', path, options));
+    return content(await this.#send('GET', path, options));
   }
 
   /** Like `get`, but undefined for 404. */
   async find<T>(path: string, options: RequestOptions = {}): Promise<T | undefined> {
     const response = await this.#send('GET', path, options, undefined, [404]);
-    return response.status === 404 ? undefined : parsed<T>(response);
+    return response.status === 404 ? undefined : content<T>(response);
   }
 
   async post<T>(path: string, json: unknown, options: RequestOptions = {}): Promise<T> {
@@ -122,6 +122,15 @@ function parsed<T>({ status, text }: HttpResponse): T {
   const body = text === '' ? {} : parseJson(text);
   if (!isAnswerOf<T>(body)) {
     throw new OpenStackError(`OpenStack answered ${status} with a body that is not a JSON object`);
+  }
+  return body;
+}
+
+/** An empty answer must not pass for one about nothing. */
+function content<T>(response: HttpResponse): T {
+  const body = parsed<T>(response);
+  if (isRecord(body) && Object.keys(body).length === 0) {
+    throw new OpenStackError(`OpenStack answered ${response.status} without content`);
   }
   return body;
 }

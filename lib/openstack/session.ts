@@ -101,6 +101,7 @@ export class Session {
       this.#transport.send({
         ...request,
         url,
+        fresh: !request.idempotent,
         headers: { ...request.headers, 'X-Auth-Token': login.token },
       });
     const policy = request.repeated === false ? { ...this.#retry, maxRetries: 0 } : this.#retry;

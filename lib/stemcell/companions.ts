@@ -1,4 +1,4 @@
-import type { CallContext } from '../middleware/call-context.ts';
+import type { CallContext } from '../cpi/call-context.ts';
 import type { Image } from '../openstack/glance/images.ts';
 
 /**

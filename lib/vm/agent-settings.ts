@@ -1,5 +1,5 @@
+import type { CallContext } from '../cpi/call-context.ts';
 import { CloudError } from '../cpi/errors.ts';
-import type { CallContext } from '../middleware/call-context.ts';
 import type { NetworkSpecs } from '../network/network-plan.ts';
 import type { Port } from '../openstack/neutron/ports.ts';
 import type { Flavor } from '../openstack/nova/flavors.ts';

@@ -1,5 +1,5 @@
+import type { CallContext } from '../cpi/call-context.ts';
 import { CloudError, VMCreationFailed } from '../cpi/errors.ts';
-import type { CallContext } from '../middleware/call-context.ts';
 import {
   BadRequestError,
   isAmbiguous,

@@ -1,6 +1,6 @@
+import type { CallContext } from '../cpi/call-context.ts';
 import { cleanUpAndThrow, removeAll } from '../cpi/clean-up.ts';
 import { CloudError, VMCreationFailed } from '../cpi/errors.ts';
-import type { CallContext } from '../middleware/call-context.ts';
 import { createPort } from '../network/create-port.ts';
 import type { PrivateNetwork } from '../network/network-plan.ts';
 import { isAmbiguous } from '../openstack/errors.ts';

@@ -1,5 +1,5 @@
+import type { CallContext } from '../cpi/call-context.ts';
 import { CloudError } from '../cpi/errors.ts';
-import type { CallContext } from '../middleware/call-context.ts';
 import { leavePools, membershipsOf } from '../network/load-balancer.ts';
 import { OpenStackError } from '../openstack/errors.ts';
 import type { Server } from '../openstack/nova/servers.ts';

@@ -1,5 +1,5 @@
+import type { CallContext } from '../cpi/call-context.ts';
 import { CloudError } from '../cpi/errors.ts';
-import type { CallContext } from '../middleware/call-context.ts';
 import { findFloatingIp } from '../network/floating-ip.ts';
 import { findPool } from '../network/load-balancer.ts';
 import { resolveSecurityGroups } from '../network/security-groups.ts';

@@ -1,5 +1,5 @@
+import type { CallContext } from '../cpi/call-context.ts';
 import type { Made } from '../cpi/clean-up.ts';
-import type { CallContext } from '../middleware/call-context.ts';
 import type { PortRequest } from '../openstack/neutron/ports.ts';
 import type { VmPlan } from './vm-plan.ts';
 

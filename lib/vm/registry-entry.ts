@@ -1,7 +1,7 @@
+import type { CallContext } from '../cpi/call-context.ts';
 import { CpiError } from '../cpi/errors.ts';
 import { REGISTRY_KEY } from '../cpi/metadata.ts';
 import { isRecord } from '../json.ts';
-import type { CallContext } from '../middleware/call-context.ts';
 import type { Server } from '../openstack/nova/servers.ts';
 import type { Registry } from '../registry/client.ts';
 import { noRegistry } from '../registry/noop.ts';
@@ -17,9 +17,9 @@ export function registryFor(context: CallContext, { isRequired }: { isRequired: 
   if (stemcellVersion !== undefined && stemcellVersion >= 2) {
     return noRegistry;
   }
-  const missing = missingKey(registry.settings);
-  if (missing === undefined) {
-    return registry.connect();
+  const { endpoint, user, password } = registry.settings;
+  if (endpoint && user && password) {
+    return registry.connect({ endpoint, user, password });
   }
   if (stemcellVersion === undefined) {
     log.warn(
@@ -31,7 +31,7 @@ export function registryFor(context: CallContext, { isRequired }: { isRequired: 
     throw new CpiError(
       `Invalid CPI properties. Used CPI API version is ${request.apiVersion} and stemcell API version is ` +
         `${request.stemcellApiVersion ?? 1}. Since at least one API version is 1, the registry has to be configured. ` +
-        `Error: key not found: "${missing}"`,
+        `Error: key not found: "${missingKey(registry.settings)}"`,
     );
   }
   return noRegistry;

@@ -1,5 +1,5 @@
+import type { CallContext } from '../cpi/call-context.ts';
 import { cut, REGISTRY_KEY } from '../cpi/metadata.ts';
-import type { CallContext } from '../middleware/call-context.ts';
 import { isRegistryConfigured } from './registry-entry.ts';
 
 /** What a VM's metadata would have it called; undefined when it says nothing. */

@@ -1,6 +1,6 @@
+import type { CallContext } from '../cpi/call-context.ts';
 import { formatServerMetadata, INVOCATION_KEY, REGISTRY_KEY } from '../cpi/metadata.ts';
 import { isRecord } from '../json.ts';
-import type { CallContext } from '../middleware/call-context.ts';
 import type { Port } from '../openstack/neutron/ports.ts';
 import type { Flavor } from '../openstack/nova/flavors.ts';
 import type { BlockDevice, Interface, ServerRequest } from '../openstack/nova/servers.ts';

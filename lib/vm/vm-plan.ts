@@ -1,6 +1,6 @@
 import type { ArgumentsOf } from '../cpi/arguments/index.ts';
+import type { CallContext } from '../cpi/call-context.ts';
 import { CloudError, VMCreationFailed } from '../cpi/errors.ts';
-import type { CallContext } from '../middleware/call-context.ts';
 import type { PoolSpec } from '../network/load-balancer.ts';
 import {
   checkSeveralNetworks,

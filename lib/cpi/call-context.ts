@@ -1,0 +1,24 @@
+import type { CloudSettings, Configuration } from '../config/configuration.ts';
+import type { Logger } from '../log/logger.ts';
+import type { OpenStack } from '../openstack/openstack.ts';
+import type { Patience } from '../openstack/wait-for.ts';
+import type { Registry, RegistrySettings } from '../registry/client.ts';
+import type { CpiRequest } from './request.ts';
+
+/** What a CPI method works with, beside its arguments. */
+export interface CallContext {
+  request: CpiRequest;
+  /** Marks everything that this call creates, so that a repeated call finds it. */
+  invocationId: string;
+  /** Above 1 when the same call may have created something before. */
+  attempt: number;
+  log: Logger;
+  cloud: CloudSettings;
+  agent: Configuration['agent'];
+  openstack: OpenStack;
+  patience: Patience;
+  registry: {
+    settings: RegistrySettings;
+    connect: (settings: Required<RegistrySettings>) => Registry;
+  };
+}
