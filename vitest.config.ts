@@ -7,6 +7,7 @@ export default defineConfig({
     pool: 'threads',
     // Vitest leaves one processor to itself, although it has little to do.
     maxWorkers: '100%',
-    testTimeout: 20_000,
+    // Some tests start hundreds of processes, perhaps on a machine that has other work as well.
+    testTimeout: 60_000,
   },
 });
