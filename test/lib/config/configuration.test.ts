@@ -64,6 +64,7 @@ describe('parseConfiguration', () => {
       agent: {},
       secrets: ['hunter2'],
       warnings: [],
+      ignored: [],
     });
   });
 
@@ -155,11 +156,30 @@ describe('parseConfiguration', () => {
     expect(configuration).toEqual(parsed());
   });
 
-  it('does not know unknown keys', () => {
-    expect(parsed({ colour: 'blue', connection_options: { instrumentor: 'x' } }, { blobs: {} })).toEqual(
-      parsed(),
+  it('ignores unknown keys, but tells which', () => {
+    const configuration = parsed(
+      { colour: 'blue', connection_options: { instrumentor: 'x' } },
+      { blobs: {} },
     );
+
+    expect(configuration).toEqual({ ...parsed(), ignored: ['colour', 'connection_options.instrumentor'] });
   });
+
+  it.each(['http://127.0.0.1:25777', 'https://agent:secret@registry', '127.0.0.1:6901', 'registry', ''])(
+    'takes %j for the registry',
+    (endpoint) => {
+      expect(parsed({}, { registry: { endpoint } }).registry).toEqual({ endpoint });
+    },
+  );
+
+  it.each(['http://', 'ftp://registry', 'http://a b', 'registry:port'])(
+    'does not take %j for the registry',
+    (endpoint) => {
+      expect(() => parsed({}, { registry: { endpoint } })).toThrow(
+        'Invalid OpenStack cloud properties: registry.endpoint must be a URL',
+      );
+    },
+  );
 
   it('cannot be changed', () => {
     const configuration = parsed({}, { agent: { ntp: ['a'] } });
