@@ -40,7 +40,11 @@ export function withTags(
     if (key === '' || !isPresent(value)) {
       continue;
     }
-    if (key in properties || RESERVED_IMAGE_PROPERTIES.has(key) || OUR_PROPERTIES.includes(key)) {
+    if (
+      Object.hasOwn(properties, key) ||
+      RESERVED_IMAGE_PROPERTIES.has(key) ||
+      OUR_PROPERTIES.includes(key)
+    ) {
       log.warn(`tag '${key}' not set: the image has a property of that name`);
       continue;
     }
