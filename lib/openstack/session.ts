@@ -7,6 +7,7 @@ import {
   AuthenticationError,
   EndpointNotFoundError,
   type Exchange,
+  HttpError,
   httpError,
   ServiceUnreachableError,
 } from './errors.ts';
@@ -177,7 +178,8 @@ export class Session {
       if (response.status < 300) {
         return response;
       }
-      const error = httpError(
+      // Not of the status's own class: a 404 here says nothing of what is asked for.
+      const error = new HttpError(
         { method: 'POST', service: 'identity', path: new URL(url).pathname },
         response,
         attempts,
