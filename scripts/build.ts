@@ -12,6 +12,7 @@ const options: BuildOptions = {
   platform: 'node',
   target: 'node22',
   supported: { 'dynamic-import': false },
+  alias: { 'form-data': './scripts/no-forms.ts' },
   legalComments: 'none',
   logLevel: 'warning',
 };
