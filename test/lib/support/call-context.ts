@@ -5,7 +5,6 @@ import { Transport } from '#lib/http/transport.ts';
 import { Logger } from '#lib/log/logger.ts';
 import { OpenStack } from '#lib/openstack/openstack.ts';
 import { RegistryClient } from '#lib/registry/client.ts';
-import { noRegistry } from '#lib/registry/noop.ts';
 
 export const INVOCATION_ID = '0f2c1a52-6d7e-4d0e-9c55-000000000001';
 
@@ -59,12 +58,7 @@ export function callContext({ openstack = {}, sections = {}, request = {} }: Con
     patience,
     registry: {
       settings: registry,
-      connect: () => {
-        const { endpoint, user, password } = registry;
-        return endpoint && user && password
-          ? new RegistryClient({ endpoint, user, password }, { transport, retry, log })
-          : noRegistry;
-      },
+      connect: (settings) => new RegistryClient(settings, { transport, retry, log }),
     },
   };
   return { context, lines, close: () => transport.close() };
