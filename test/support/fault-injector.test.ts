@@ -53,6 +53,7 @@ describe('fault injector', () => {
     it('points every endpoint of a known type at itself, and leaves others alone', async () => {
       const response = await fetch(`${injector.authUrl}/auth/tokens`, {
         method: 'POST',
+        headers: { 'content-type': 'application/json' },
         body: JSON.stringify({
           auth: {
             identity: {

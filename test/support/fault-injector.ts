@@ -149,7 +149,8 @@ class Injector {
       return;
     }
     if ('status' in fault && !('afterForwarding' in fault)) {
-      request.resume();
+      // To the end first: a client that still writes may not look at the answer.
+      await drained(request, record);
       await this.#pause(delay);
       give(record, response, fault);
       return;
@@ -252,6 +253,14 @@ function give(
 /** Image data flows through; everything else is small and may be looked at. */
 function isStream({ method, headers }: IncomingMessage): boolean {
   return method === 'PUT' && !isJson(headers['content-type']);
+}
+
+async function drained(request: IncomingMessage, record: RecordedRequest): Promise<void> {
+  if (!request.complete) {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      record.bodyBytes += chunk.length;
+    }
+  }
 }
 
 function isJson(type: unknown): boolean {

@@ -78,6 +78,14 @@ export const computeRefusals: Refusal[] = [
     message: 'The resource could not be found.',
   },
   {
+    name: 'a form',
+    request: () =>
+      post('compute', '/servers', 'a=b', { 'content-type': 'application/x-www-form-urlencoded' }),
+    status: 415,
+    kind: 'badMediaType',
+    message: 'Unsupported Content-Type',
+  },
+  {
     name: 'a microversion above the highest',
     request: () => get('compute', '/servers', nova('2.94')),
     status: 406,

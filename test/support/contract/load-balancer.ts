@@ -135,6 +135,12 @@ export const loadBalancerRefusals: Refusal[] = [
     'Validation failure: Must provide at least one of: loadbalancer_id, listener_id',
   ),
   client(
+    'plain text',
+    () => post('load-balancer', '/lbaas/pools', '{"pool":{"name":"x"}}', { 'content-type': 'text/plain' }),
+    415,
+    'Unknown mimetype: text/plain',
+  ),
+  client(
     'a body that is no JSON',
     ({ cloud }) =>
       post('load-balancer', `/lbaas/pools/${cloud.load_balancer.pools['pool-a']}/members`, '{', {

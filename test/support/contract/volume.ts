@@ -56,6 +56,13 @@ export const volumeRefusals: Refusal[] = [
     message: 'The resource could not be found.',
   },
   {
+    name: 'plain text',
+    request: () => post('volumev3', '/volumes', '{"volume":{"size":1}}', { 'content-type': 'text/plain' }),
+    status: 415,
+    kind: 'badMediaType',
+    message: 'Unsupported Content-Type',
+  },
+  {
     name: 'a microversion above the highest',
     request: () => get('volumev3', '/volumes', { 'openstack-api-version': 'volume 3.99' }),
     status: 406,

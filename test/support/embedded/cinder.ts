@@ -716,6 +716,9 @@ async function bodyOf(request: ApiRequest): Promise<unknown> {
   if (content === '') {
     return {};
   }
+  if (!request.headers['content-type']?.startsWith('application/json')) {
+    throw fault('badMediaType', 415, 'Unsupported Content-Type');
+  }
   try {
     return JSON.parse(content);
   } catch {

@@ -113,6 +113,10 @@ export class Keystone {
   }
 
   async #authenticate(request: ApiRequest): Promise<Reply> {
+    const type = request.headers['content-type'];
+    if (type !== undefined && type !== '' && !type.startsWith('application/json')) {
+      throw malformed('Expecting to find application/json in Content-Type header.');
+    }
     const { auth } = parse(await request.text());
     if (!isObject(auth)) {
       throw malformed('Expecting to find auth in request body.');

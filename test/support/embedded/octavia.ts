@@ -519,6 +519,13 @@ async function bodyOf(request: ApiRequest): Promise<unknown> {
   if (content === '') {
     return undefined;
   }
+  const type = request.headers['content-type'] ?? '';
+  if (type === '' || type.startsWith('application/x-www-form-urlencoded')) {
+    throw failure(400, `Unknown argument: "${content}"`);
+  }
+  if (!type.startsWith('application/json')) {
+    throw failure(415, `Unknown mimetype: ${type}`);
+  }
   try {
     return JSON.parse(content);
   } catch {

@@ -33,6 +33,10 @@ export async function bodyOf(request: ApiRequest): Promise<unknown> {
   if (content === '') {
     return {};
   }
+  const type = request.headers['content-type'] ?? '';
+  if (type !== '' && !type.startsWith('application/json') && !type.startsWith('text/plain')) {
+    throw fault('badMediaType', 415, 'Unsupported Content-Type');
+  }
   try {
     return JSON.parse(content);
   } catch {
