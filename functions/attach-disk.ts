@@ -1,4 +1,4 @@
-import { VMNotFound } from '#lib/cpi/errors.ts';
+import { ofVm } from '#lib/cpi/not-found.ts';
 import { attachVolume } from '#lib/disk/attach-volume.ts';
 import { cpiFunction } from '#lib/middleware/cpi-function.ts';
 import { registryFor, updatePersistentDisk } from '#lib/vm/registry-entry.ts';
@@ -8,10 +8,7 @@ export const handler = cpiFunction('attach_disk', async ([vmCid, diskCid], conte
   const registry = registryFor(context, { isRequired: true });
   const attached = await attachVolume(vmCid, diskCid, context);
   if (registry.isUsed) {
-    const server = attached.server ?? (await context.openstack.servers.find(vmCid));
-    if (!server) {
-      throw new VMNotFound(`Server \`${vmCid}' not found`);
-    }
+    const server = attached.server ?? (await ofVm(vmCid, context.openstack.servers.get(vmCid)));
     await updatePersistentDisk(registry, server, diskCid, attached.device);
   }
   return context.request.apiVersion === 1 ? null : attached.device;

@@ -1,4 +1,4 @@
-import { VMNotFound } from '#lib/cpi/errors.ts';
+import { ofVm } from '#lib/cpi/not-found.ts';
 import { detachVolume } from '#lib/disk/detach-volume.ts';
 import { cpiFunction } from '#lib/middleware/cpi-function.ts';
 import { registryFor, updatePersistentDisk } from '#lib/vm/registry-entry.ts';
@@ -8,10 +8,7 @@ export const handler = cpiFunction('detach_disk', async ([vmCid, diskCid], conte
   const registry = registryFor(context, { isRequired: false });
   await detachVolume(vmCid, diskCid, context);
   if (registry.isUsed) {
-    const server = await context.openstack.servers.find(vmCid);
-    if (!server) {
-      throw new VMNotFound(`Server \`${vmCid}' not found`);
-    }
+    const server = await ofVm(vmCid, context.openstack.servers.get(vmCid));
     await updatePersistentDisk(registry, server, diskCid, undefined);
   }
   return null;

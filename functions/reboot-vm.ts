@@ -1,17 +1,9 @@
-import { VMNotFound } from '#lib/cpi/errors.ts';
+import { ofVm } from '#lib/cpi/not-found.ts';
 import { cpiFunction } from '#lib/middleware/cpi-function.ts';
-import { NotFoundError, withReason } from '#lib/openstack/errors.ts';
 
 /** Reboots a server, also one that is off. */
 export const handler = cpiFunction('reboot_vm', async ([vmCid], { openstack: { servers } }) => {
-  try {
-    await servers.reboot(vmCid);
-  } catch (error) {
-    if (error instanceof NotFoundError) {
-      throw new VMNotFound(withReason(`Server \`${vmCid}' not found`, error), { cause: error });
-    }
-    throw error;
-  }
+  await ofVm(vmCid, servers.reboot(vmCid));
   await servers.waitUntilActive(vmCid);
   return null;
 });

@@ -1,4 +1,5 @@
-import { CloudError, DiskNotFound, NotSupported } from '#lib/cpi/errors.ts';
+import { CloudError, NotSupported } from '#lib/cpi/errors.ts';
+import { ofDisk } from '#lib/cpi/not-found.ts';
 import { extendVolume, waitUntilExtended } from '#lib/disk/extend-volume.ts';
 import { toGib } from '#lib/disk/size.ts';
 import { cpiFunction } from '#lib/middleware/cpi-function.ts';
@@ -7,10 +8,8 @@ import { cpiFunction } from '#lib/middleware/cpi-function.ts';
 export const handler = cpiFunction('resize_disk', async ([diskCid, sizeMib], { openstack, attempt }) => {
   const { volumes } = openstack;
   const sizeGib = toGib(sizeMib);
-  const volume = await volumes.find(diskCid);
-  if (!volume) {
-    throw new DiskNotFound(`Cannot resize volume because volume with ${diskCid} not found`);
-  }
+  const missing = `Cannot resize volume because volume with ${diskCid} not found`;
+  const volume = await ofDisk(missing, volumes.get(diskCid));
   if (attempt > 1 && volume.status === 'extending') {
     await waitUntilExtended(volumes, diskCid, sizeGib);
     return null;

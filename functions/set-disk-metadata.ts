@@ -1,7 +1,6 @@
-import { DiskNotFound } from '#lib/cpi/errors.ts';
 import { formatMetadata } from '#lib/cpi/metadata.ts';
+import { ofDisk } from '#lib/cpi/not-found.ts';
 import { cpiFunction } from '#lib/middleware/cpi-function.ts';
-import { NotFoundError, withReason } from '#lib/openstack/errors.ts';
 
 /** Adds metadata to a volume; what is there and not mentioned stays. */
 export const handler = cpiFunction('set_disk_metadata', async ([diskCid, metadata], { openstack }) => {
@@ -9,13 +8,6 @@ export const handler = cpiFunction('set_disk_metadata', async ([diskCid, metadat
   if (Object.keys(formatted).length === 0) {
     return null;
   }
-  try {
-    await openstack.volumes.updateMetadata(diskCid, formatted);
-  } catch (error) {
-    if (error instanceof NotFoundError) {
-      throw new DiskNotFound(withReason(`Disk \`${diskCid}' not found`, error), { cause: error });
-    }
-    throw error;
-  }
+  await ofDisk(`Disk \`${diskCid}' not found`, openstack.volumes.updateMetadata(diskCid, formatted));
   return null;
 });

@@ -1,4 +1,5 @@
-import { DiskNotFound, NotSupported } from '#lib/cpi/errors.ts';
+import { NotSupported } from '#lib/cpi/errors.ts';
+import { ofDisk } from '#lib/cpi/not-found.ts';
 import { extendVolume } from '#lib/disk/extend-volume.ts';
 import { retypeVolume } from '#lib/disk/retype-volume.ts';
 import { toGib } from '#lib/disk/size.ts';
@@ -11,10 +12,7 @@ import { cpiFunction } from '#lib/middleware/cpi-function.ts';
 export const handler = cpiFunction('update_disk', async ([diskCid, sizeMib, cloudProperties], context) => {
   const { openstack, cloud, attempt } = context;
   const sizeGib = toGib(sizeMib);
-  const found = await openstack.volumes.find(diskCid);
-  if (!found) {
-    throw new DiskNotFound(`Disk \`${diskCid}' not found`);
-  }
+  const found = await ofDisk(`Disk \`${diskCid}' not found`, openstack.volumes.get(diskCid));
   const isOurDoing = attempt > 1 && ['retyping', 'extending'].includes(found.status);
   const volume = isOurDoing ? await openstack.volumes.waitUntilRetyped(diskCid) : found;
   const wanted = cloudProperties.type ?? cloud.defaultVolumeType;

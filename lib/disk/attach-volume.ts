@@ -1,7 +1,8 @@
 import type { CallContext } from '../cpi/call-context.ts';
 import { cleanUpAndThrow } from '../cpi/clean-up.ts';
-import { CloudError, DiskNotFound, VMNotFound } from '../cpi/errors.ts';
-import { isAmbiguous, NotFoundError, withReason } from '../openstack/errors.ts';
+import { CloudError } from '../cpi/errors.ts';
+import { ofDisk, ofVm } from '../cpi/not-found.ts';
+import { isAmbiguous } from '../openstack/errors.ts';
 import type { Server } from '../openstack/nova/servers.ts';
 import type { VolumeAttachment } from '../openstack/nova/volume-attachments.ts';
 import { detachAndWait } from './detach-volume.ts';
@@ -19,35 +20,26 @@ export interface Attached {
  * @throws {VMNotFound} @throws {DiskNotFound}
  */
 export async function attachVolume(vmCid: string, diskCid: string, context: CallContext): Promise<Attached> {
-  const attachments = await attachmentsOf(vmCid, context);
+  const { servers, volumeAttachments, volumes } = context.openstack;
+  const attachments = await ofVm(vmCid, volumeAttachments.list(vmCid));
   const present = attachments.find((attachment) => attachment.volumeId === diskCid);
   if (present) {
     return { device: await presentDevice(present, vmCid, context), server: undefined };
   }
-  const server = await context.openstack.servers.findWithFlavor(vmCid);
-  if (!server) {
-    throw new VMNotFound(`Server \`${vmCid}' not found`);
-  }
+  const server = await ofVm(vmCid, servers.getWithFlavor(vmCid));
   const asked = freeDeviceName(attachments, await localDisks(server, context));
   const giveUp = (error: unknown) =>
     cleanUpAndThrow(error, [[detached(vmCid, diskCid, context)]], context.log);
-  const attachment = await sendAttach(vmCid, diskCid, asked, context).catch((error) => {
+  const sent = volumeAttachments.create(vmCid, diskCid, asked).catch((error) => {
     if (isAmbiguous(error)) {
       return giveUp(error);
     }
     throw error;
   });
-  await context.openstack.volumes.waitUntilInUse(diskCid).catch(giveUp);
+  const attachment = await ofDisk(`Volume \`${diskCid}' not found`, sent);
+  await volumes.waitUntilInUse(diskCid).catch(giveUp);
   const device = attachment.device?.startsWith('/dev/') ? attachment.device : asked;
   return { device, server };
-}
-
-async function attachmentsOf(vmCid: string, { openstack }: CallContext): Promise<VolumeAttachment[]> {
-  const attachments = await openstack.volumeAttachments.findAll(vmCid);
-  if (!attachments) {
-    throw new VMNotFound(`Server \`${vmCid}' not found`);
-  }
-  return attachments;
 }
 
 /** An earlier call's attachment. A repeated call may find it unfinished. */
@@ -61,8 +53,9 @@ async function presentDevice(
   }
   const giveUp = (error: unknown) =>
     cleanUpAndThrow(error, [[detached(vmCid, volumeId, context)]], context.log);
-  await context.openstack.volumes.waitUntilInUse(volumeId).catch(giveUp);
-  const attachments = await attachmentsOf(vmCid, context);
+  const { volumeAttachments, volumes } = context.openstack;
+  await volumes.waitUntilInUse(volumeId).catch(giveUp);
+  const attachments = await ofVm(vmCid, volumeAttachments.list(vmCid));
   const attached = attachments.find((attachment) => attachment.volumeId === volumeId);
   return attached?.device ?? giveUp(new CloudError(`OpenStack names no device for volume \`${volumeId}'`));
 }
@@ -75,22 +68,6 @@ async function localDisks(server: Server, { openstack, cloud }: CallContext): Pr
     swap: Number(swap ?? listed?.swap ?? 0) > 0,
     configDrive: cloud.configDrive === 'disk',
   };
-}
-
-async function sendAttach(
-  vmCid: string,
-  diskCid: string,
-  device: string,
-  { openstack }: CallContext,
-): Promise<VolumeAttachment> {
-  try {
-    return await openstack.volumeAttachments.create(vmCid, diskCid, device);
-  } catch (error) {
-    if (error instanceof NotFoundError) {
-      throw new DiskNotFound(withReason(`Volume \`${diskCid}' not found`, error), { cause: error });
-    }
-    throw error;
-  }
 }
 
 /** So that the volume ends attached or available, not between. */

@@ -1,14 +1,12 @@
 import type { CallContext } from '../cpi/call-context.ts';
-import { DiskNotAttached, VMNotFound } from '../cpi/errors.ts';
+import { DiskNotAttached } from '../cpi/errors.ts';
+import { ofVm } from '../cpi/not-found.ts';
 import { BadRequestError, ConflictError } from '../openstack/errors.ts';
 
 /** @throws {VMNotFound} @throws {DiskNotAttached} when Nova lists the volume, yet says that it is not attached */
 export async function detachVolume(vmCid: string, diskCid: string, context: CallContext): Promise<void> {
   const { volumeAttachments, volumes } = context.openstack;
-  const attachments = await volumeAttachments.findAll(vmCid);
-  if (!attachments) {
-    throw new VMNotFound(`Server \`${vmCid}' not found`);
-  }
+  const attachments = await ofVm(vmCid, volumeAttachments.list(vmCid));
   if (attachments.some((attachment) => attachment.volumeId === diskCid)) {
     await detachAndWait(vmCid, diskCid, context);
   } else if (context.attempt === 1) {

@@ -42,6 +42,10 @@ export class Volumes {
     this.#patience = patience;
   }
 
+  async get(id: string): Promise<Volume> {
+    return (await this.#cinder.get<{ volume: Volume }>(path`/volumes/${id}`)).volume;
+  }
+
   async find(id: string): Promise<Volume | undefined> {
     return (await this.#cinder.find<{ volume: Volume }>(path`/volumes/${id}`))?.volume;
   }

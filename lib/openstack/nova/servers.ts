@@ -79,18 +79,22 @@ export class Servers {
     this.#patience = patience;
   }
 
+  async get(id: string): Promise<Server> {
+    return (await this.#nova.get<{ server: Server }>(path`/servers/${id}`)).server;
+  }
+
   async find(id: string): Promise<Server | undefined> {
     return (await this.#nova.find<{ server: Server }>(path`/servers/${id}`))?.server;
   }
 
-  /** With the flavor's properties where the cloud embeds them; undefined for a missing server. */
-  async findWithFlavor(id: string): Promise<Server | undefined> {
+  /** With the flavor's properties where the cloud embeds them. */
+  async getWithFlavor(id: string): Promise<Server> {
     try {
       const microversion = EMBEDDED_FLAVOR_MICROVERSION;
-      return (await this.#nova.find<{ server: Server }>(path`/servers/${id}`, { microversion }))?.server;
+      return (await this.#nova.get<{ server: Server }>(path`/servers/${id}`, { microversion })).server;
     } catch (error) {
       if (isUnsupportedMicroversion(error)) {
-        return this.find(id);
+        return this.get(id);
       }
       throw error;
     }

@@ -20,12 +20,11 @@ export class VolumeAttachments {
     this.#patience = patience;
   }
 
-  /** Undefined when there is no such server. */
-  async findAll(serverId: string): Promise<VolumeAttachment[] | undefined> {
-    const answer = await this.#nova.find<{ volumeAttachments: VolumeAttachment[] }>(
+  async list(serverId: string): Promise<VolumeAttachment[]> {
+    const answer = await this.#nova.get<{ volumeAttachments: VolumeAttachment[] }>(
       path`/servers/${serverId}/os-volume_attachments`,
     );
-    return answer?.volumeAttachments;
+    return answer.volumeAttachments;
   }
 
   /** @param device the name asked for; hypervisors may choose another, which the result shows */
@@ -40,7 +39,7 @@ export class VolumeAttachments {
           return volumeAttachment;
         },
         effect: async () =>
-          (await this.findAll(serverId))?.find((attachment) => attachment.volumeId === volumeId),
+          (await this.list(serverId)).find((attachment) => attachment.volumeId === volumeId),
       },
       this.#patience,
     );
