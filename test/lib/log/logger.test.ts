@@ -89,6 +89,7 @@ describe('Transcript', () => {
     const text = transcript.toString();
     const marker = /^\.\.\. (\d+) bytes of the log dropped \.\.\.\n/m.exec(text);
     expect(Buffer.byteLength(text)).toBeLessThanOrEqual(64 * KIB + 100);
+    expect(Buffer.byteLength(text)).toBeGreaterThan(57 * KIB);
     expect(marker).not.toBeNull();
     expect(text).not.toContain('\ufffd');
     expect(Number(marker?.[1]) + Buffer.byteLength(text) - Buffer.byteLength(`${marker?.[0]}`)).toBe(
