@@ -211,7 +211,7 @@ describe('Transport', () => {
     ])('lets an answer of %s URLs take longer than a connection may', async (_, tls) => {
       const target = await server(
         async (response) => {
-          await pause(300);
+          await pause(1300);
           response.end('late');
         },
         { tls },
@@ -220,7 +220,7 @@ describe('Transport', () => {
 
       const response = await transport({
         ca: TEST_CA,
-        connectTimeoutMs: 200,
+        connectTimeoutMs: 1000,
         proxy: { httpProxy: proxy.url, httpsProxy: proxy.url },
       }).send({ method: 'POST', url: target.url, json: {} });
 
@@ -386,12 +386,12 @@ describe('Transport', () => {
       const { url } = await server(async (response) => {
         for (const part of 'abcdefgh') {
           response.write(part);
-          await pause(50);
+          await pause(100);
         }
         response.end();
       });
 
-      const response = await transport({ readTimeoutMs: 200 }).send({ method: 'GET', url });
+      const response = await transport({ readTimeoutMs: 500 }).send({ method: 'GET', url });
 
       expect(response.text).toBe('abcdefgh');
     });
@@ -415,7 +415,7 @@ describe('Transport', () => {
     it('lets a slow upload that keeps moving outlive the write timeout', async () => {
       const { url, received } = await server();
 
-      const response = await transport({ writeTimeoutMs: 200, readTimeoutMs: 200 }).send({
+      const response = await transport({ writeTimeoutMs: 500, readTimeoutMs: 500 }).send({
         method: 'PUT',
         url,
         stream: Readable.from(slowly('abcdefgh')),
@@ -617,6 +617,6 @@ function* zeros(bytes: number): Generator<Buffer> {
 async function* slowly(text: string): AsyncGenerator<string> {
   for (const part of text) {
     yield part;
-    await pause(50);
+    await pause(100);
   }
 }

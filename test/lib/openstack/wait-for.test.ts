@@ -110,7 +110,7 @@ describe('waitFor', () => {
   it('looks a last time at the deadline', async () => {
     const { wait, looks } = seeing(['BUILD', 'ACTIVE']);
 
-    const thing = await waitFor(wait, { ...PATIENCE, timeoutMs: 60, pollIntervalMs: 40 });
+    const thing = await waitFor(wait, { ...PATIENCE, timeoutMs: 500, pollIntervalMs: 400 });
 
     expect(thing).toEqual({ status: 'ACTIVE' });
     expect(looks()).toBe(2);
