@@ -181,11 +181,17 @@ export function vmMethods(getStage: GetStage): void {
       const options = { properties: { openstack: { boot_from_volume: true } } };
 
       await withFlavors(stage, LARGE_FLAVORS, async () => {
-        const wanted = { cpu: 1, ram: 8192, ephemeral_disk_size: 4_194_304 };
-        const outcome = await stage.cpi.call('calculate_vm_cloud_properties', [wanted], options);
+        const forDisk = (sizeMib: number) => {
+          const wanted = { cpu: 1, ram: 8192, ephemeral_disk_size: sizeMib };
+          return stage.cpi.call('calculate_vm_cloud_properties', [wanted], options);
+        };
 
-        expect(resultOf(outcome)).toEqual({ instance_type: 'm_c2_m16', root_disk: { size: 4099 } });
-        expect(outcome.stdout).toContain('"size":4099}');
+        const even = await forDisk(4_194_304);
+        const odd = await forDisk(4_194_305);
+
+        expect(resultOf(even)).toEqual({ instance_type: 'm_c2_m16', root_disk: { size: 4099 } });
+        expect(even.stdout).toContain('"size":4099}');
+        expect(resultOf(odd)).toEqual({ instance_type: 'm_c2_m16', root_disk: { size: 4100 } });
       });
     });
 
