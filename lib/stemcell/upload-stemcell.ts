@@ -165,34 +165,31 @@ function plannedImages(
   const name = `${properties.name ?? ''}/${properties.version ?? ''}`;
   const mark = (role: Role) => ({ bosh_cpi_invocation: invocationId, bosh_cpi_role: role });
   const images: PlannedImage[] = [];
-  const { kernel_file: kernelFile, ramdisk_file: ramdiskFile } = properties;
-  if (kernelFile && !properties.kernel_id) {
-    images.push({
-      role: 'kernel',
-      file: kernelFile,
-      missing: `Kernel image ${kernelFile} is missing from stemcell archive`,
-      attributes: {
-        name: `${name}-AKI`,
-        disk_format: 'aki',
-        container_format: 'aki',
-        stemcell: name,
-        ...mark('kernel'),
-      },
-    });
-  }
-  if (ramdiskFile && !properties.ramdisk_id) {
-    images.push({
+  const companions = [
+    { role: 'kernel', file: properties.kernel_file, id: properties.kernel_id, kind: 'Kernel', format: 'aki' },
+    {
       role: 'ramdisk',
-      file: ramdiskFile,
-      missing: `Ramdisk image ${ramdiskFile} is missing from stemcell archive`,
-      attributes: {
-        name: `${name}-ARI`,
-        disk_format: 'ari',
-        container_format: 'ari',
-        stemcell: name,
-        ...mark('ramdisk'),
-      },
-    });
+      file: properties.ramdisk_file,
+      id: properties.ramdisk_id,
+      kind: 'Ramdisk',
+      format: 'ari',
+    },
+  ] as const;
+  for (const { role, file, id, kind, format } of companions) {
+    if (file && !id) {
+      images.push({
+        role,
+        file,
+        missing: `${kind} image ${file} is missing from stemcell archive`,
+        attributes: {
+          name: `${name}-${format.toUpperCase()}`,
+          disk_format: format,
+          container_format: format,
+          stemcell: name,
+          ...mark(role),
+        },
+      });
+    }
   }
   const allTags = { ...properties.tags, ...tags };
   images.push({
