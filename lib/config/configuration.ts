@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { schemas, validators } from '#validators';
 import { CpiError } from '../cpi/errors.ts';
 import type { ProxySettings } from '../http/proxy.ts';
@@ -10,8 +9,9 @@ import type { EndpointInterface } from '../openstack/keystone/catalog.ts';
 import type { Credentials } from '../openstack/keystone/credentials.ts';
 import type { SessionOptions } from '../openstack/session.ts';
 import type { Patience } from '../openstack/wait-for.ts';
-import { type RegistrySettings, registryUrl } from '../registry/client.ts';
-import { violations } from '../validation/violations.ts';
+import type { RegistrySettings } from '../registry/client.ts';
+import { certificates } from './certificates.ts';
+import { problemsOf } from './problems.ts';
 import type { ConfigurationSections } from './schema.ts';
 import { secretsOf } from './secrets.ts';
 
@@ -51,8 +51,6 @@ export interface CloudSettings {
 
 type OpenStackSection = ConfigurationSections['openstack'];
 
-const CREDENTIALS =
-  'username and api_key or application_credential_id and application_credential_secret is required';
 const DEFAULT_IDLE_SECONDS = 60;
 /** A longer timer would end at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -68,16 +66,8 @@ export function parseConfiguration(properties: unknown, environment: ProxySettin
   if (!hasOpenStack(sections)) {
     throw invalid(["No 'openstack' properties specified."]);
   }
-  const ca = certificates(connectionOptions(sections.openstack));
-  const problems = [
-    ...wrongTypes(sections),
-    ...removedProperties(sections.openstack),
-    ...urlProblems(sections.openstack),
-    ...environmentProblems(environment),
-    ...registryProblems(sections.registry),
-    ...credentialProblems(sections.openstack),
-    ...ca.problems,
-  ];
+  const ca = certificates(sections.openstack.connection_options);
+  const problems = [...problemsOf(sections, environment), ...ca.problems];
   if (problems.length > 0 || !isValid(sections)) {
     throw invalid(problems);
   }
@@ -173,122 +163,6 @@ function keystoneV3Url(authUrl: string): string {
   return `${authUrl.replace(/\/v3(\/.*)?$/, '').replace(/\/+$/, '')}/v3`;
 }
 
-function connectionOptions({
-  connection_options: options,
-}: Record<string, unknown>): Record<string, unknown> {
-  return isRecord(options) ? options : {};
-}
-
-function certificates({ ca_cert: text, ssl_ca_file: file }: Record<string, unknown>): {
-  pem: string | undefined;
-  problems: string[];
-} {
-  const inline = typeof text === 'string' ? text.trim() : '';
-  if (inline) {
-    return checkedPem('openstack.connection_options.ca_cert', inline);
-  }
-  if (typeof file !== 'string' || file === '') {
-    return { pem: undefined, problems: [] };
-  }
-  const property = 'openstack.connection_options.ssl_ca_file';
-  try {
-    const content = readFileSync(file, 'utf8').trim();
-    return content ? checkedPem(property, content) : { pem: undefined, problems: [] };
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    return { pem: undefined, problems: [`${property} must be a readable file: ${reason}`] };
-  }
-}
-
-function checkedPem(property: string, pem: string): { pem: string | undefined; problems: string[] } {
-  return pem.includes('-----BEGIN CERTIFICATE-----')
-    ? { pem, problems: [] }
-    : { pem: undefined, problems: [`${property} must be one or more certificates in PEM format`] };
-}
-
-function urlProblems(openstack: Record<string, unknown>): string[] {
-  const { auth_url: authUrl = '' } = openstack;
-  const { proxy = '' } = connectionOptions(openstack);
-  const problems: string[] = [];
-  if (typeof authUrl === 'string' && !isHttpUrl(authUrl)) {
-    problems.push('openstack.auth_url must be a URL');
-  }
-  if (typeof proxy === 'string' && proxy !== '' && !isHttpUrl(proxy)) {
-    problems.push('openstack.connection_options.proxy must be a URL');
-  }
-  return problems;
-}
-
-function environmentProblems({ httpProxy, httpsProxy }: ProxySettings): string[] {
-  const isWrong = (proxy: string | undefined) =>
-    proxy && !isHttpUrl(proxy.includes('://') ? proxy : `http://${proxy}`);
-  return [
-    ...(isWrong(httpProxy) ? ['the environment variable http_proxy must be a URL'] : []),
-    ...(isWrong(httpsProxy) ? ['the environment variable https_proxy must be a URL'] : []),
-  ];
-}
-
-function registryProblems(registry: unknown): string[] {
-  const endpoint = isRecord(registry) ? registry.endpoint : undefined;
-  const isWrong = typeof endpoint === 'string' && endpoint !== '' && !isHttpUrl(registryUrl(endpoint));
-  return isWrong ? ['registry.endpoint must be a URL'] : [];
-}
-
-function isHttpUrl(text: string): boolean {
-  return ['http:', 'https:'].includes(URL.parse(text)?.protocol ?? '');
-}
-
-/** What OpenStack or this CPI no longer has, with what to use instead. */
-function removedProperties(openstack: Record<string, unknown>): string[] {
-  const problems: string[] = [];
-  if (typeof openstack.auth_url === 'string' && openstack.auth_url.includes('/v2.0')) {
-    problems.push(
-      'openstack.auth_url: Keystone v2.0 is not supported (removed from OpenStack in Queens); use the v3 endpoint and ' +
-        'openstack.project, openstack.domain instead of openstack.tenant',
-    );
-  }
-  if (openstack.use_nova_networking === true) {
-    problems.push(
-      'openstack.use_nova_networking: nova-network is not supported (removed from OpenStack in Rocky); remove the property',
-    );
-  }
-  if (openstack.enable_auto_anti_affinity !== undefined) {
-    problems.push(
-      "Property 'enable_auto_anti_affinity' is no longer supported. Please remove it from your configuration.",
-    );
-  }
-  return problems;
-}
-
-function credentialProblems(openstack: Record<string, unknown>): string[] {
-  const password = [openstack.username, openstack.api_key].filter(Boolean).length;
-  const application = [openstack.application_credential_id, openstack.application_credential_secret].filter(
-    Boolean,
-  ).length;
-  const isPassword = password === 2 && application === 0;
-  const isApplication = application === 2 && password === 0;
-  if (!isPassword && !isApplication) {
-    return [CREDENTIALS];
-  }
-  return isPassword ? scopeProblems(openstack) : [];
-}
-
-function scopeProblems(openstack: Record<string, unknown>): string[] {
-  const problems: string[] = [];
-  if (!openstack.domain && !openstack.user_domain_name) {
-    problems.push('openstack.domain or openstack.user_domain_name is required');
-  }
-  if (openstack.project_id) {
-    return problems;
-  }
-  if (!openstack.project) {
-    problems.push('openstack.project or openstack.project_id is required');
-  } else if (!openstack.domain && !openstack.project_domain_name) {
-    problems.push('openstack.domain or openstack.project_domain_name is required');
-  }
-  return problems;
-}
-
 function warnings(openstack: OpenStackSection): string[] {
   const texts: string[] = [];
   if (openstack.tenant !== undefined) {
@@ -310,12 +184,6 @@ function ignoredKeys(openstack: OpenStackSection): string[] {
       .filter((key) => !(key in knownOptions))
       .map((key) => `connection_options.${key}`),
   ];
-}
-
-function wrongTypes(sections: unknown): string[] {
-  return violations(schemas.configuration, validators.configuration, sections).map(
-    ({ path, expected }) => `${path.join('.')} must be ${expected}`,
-  );
 }
 
 function invalid(problems: string[]): CpiError {
