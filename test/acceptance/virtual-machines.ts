@@ -326,7 +326,7 @@ export function virtualMachines(getStage: GetStage): void {
       const stage = getStage();
       const { injector, operator } = stage;
       const tries = () => sent(stage, 'POST', SERVERS);
-      // Whichever zone comes first.
+      // In whichever zone comes first; no earlier than Nova is done, which otherwise builds on while the server goes.
       injector.inject({
         match: {
           service: 'compute',
@@ -334,8 +334,9 @@ export function virtualMachines(getStage: GetStage): void {
           path: /^\/servers\/[^/]+$/,
           when: () => tries().length === 1,
         },
-        fault: showing('server', { status: 'ERROR', fault: { code: 500, message: 'No valid host' } }),
-        times: 1,
+        fault: showing('server', ({ status }) =>
+          status === 'ACTIVE' ? { status: 'ERROR', fault: { code: 500, message: 'No valid host' } } : {},
+        ),
       });
 
       const serverId = await vmFor(
