@@ -1,9 +1,9 @@
-import { readSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { DEFAULT_CONFIG_PATH } from '#lib/config/default-path.ts';
 import { CpiError } from '#lib/cpi/errors.ts';
 import { type CpiResponse, defect, failure } from '#lib/cpi/response.ts';
 import { answer } from '#lib/invoke/answer.ts';
+import { readInput } from '#lib/invoke/read-input.ts';
 import { Redactor } from '#lib/log/redactor.ts';
 
 let isAnswered = false;
@@ -23,24 +23,6 @@ function configPath(): string {
   } catch (cause) {
     throw new CpiError('Usage: cpi [--config FILE] < request.json', { cause });
   }
-}
-
-const CHUNK_BYTES = 65_536;
-
-/** At once, which is twice as fast as by a stream; the rest by a stream where stdin does not block. */
-async function readInput(): Promise<string> {
-  const chunks: Buffer[] = [];
-  try {
-    for (let bytes = -1; bytes !== 0; ) {
-      const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-      bytes = readSync(0, chunk);
-      chunks.push(chunk.subarray(0, bytes));
-    }
-  } catch {
-    const { buffer } = await import('node:stream/consumers');
-    chunks.push(await buffer(process.stdin));
-  }
-  return Buffer.concat(chunks).toString();
 }
 
 async function main(): Promise<CpiResponse> {

@@ -1,8 +1,8 @@
 import { schemas, validators } from '#validators';
 import { CpiError } from '../cpi/errors.ts';
+import type { ConnectionSettings } from '../http/connection-settings.ts';
 import type { ProxySettings } from '../http/proxy.ts';
 import type { RetryPolicy } from '../http/retry.ts';
-import type { ConnectionSettings } from '../http/transport.ts';
 import { isRecord } from '../json.ts';
 import type { MigrationPolicy } from '../openstack/cinder/volumes.ts';
 import type { EndpointInterface } from '../openstack/keystone/catalog.ts';

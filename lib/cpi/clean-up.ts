@@ -8,6 +8,21 @@ export interface Made {
   remove: () => Promise<void>;
 }
 
+/** What a request may have made whose answer was lost: when it is to be removed, it goes by its mark. */
+export function unconfirmed<T>(
+  id: string,
+  find: () => Promise<T | undefined>,
+  remove: (found: T) => Promise<unknown>,
+): Made {
+  return {
+    id,
+    remove: async () => {
+      const late = await find();
+      await (late === undefined ? undefined : remove(late));
+    },
+  };
+}
+
 /**
  * Removes what a failed call made. Every removal runs, whatever happens to the others.
  * @param stages removed one after the other; within a stage at the same time

@@ -1,7 +1,7 @@
 import { isRecord } from '../json.ts';
 import { CpiError, NotSupported } from './errors.ts';
 
-export const MAX_API_VERSION = 3;
+const MAX_API_VERSION = 3;
 export type ApiVersion = 1 | 2 | 3;
 
 /** Which attempt of which call this is; made by the binary, absent when anything else invokes a function. */

@@ -1,5 +1,5 @@
 import type { CallContext } from '../cpi/call-context.ts';
-import { cleanUpAndThrow } from '../cpi/clean-up.ts';
+import { cleanUpAndThrow, unconfirmed } from '../cpi/clean-up.ts';
 import type { SnapshotRequest } from '../openstack/cinder/snapshots.ts';
 import { isAmbiguous } from '../openstack/errors.ts';
 import { lookTwice } from '../openstack/send-once.ts';
@@ -11,17 +11,17 @@ import { withinQuota } from './quota.ts';
  */
 export async function createSnapshot(request: SnapshotRequest, context: CallContext): Promise<string> {
   const { snapshots } = context.openstack;
-  // Its answer was lost, and it has not shown up yet.
-  const unconfirmed = (error: unknown): Promise<never> => {
-    const remove = async () => {
-      const late = await snapshots.adopt(request.name);
-      await (late ? snapshots.discard(late.id) : undefined);
-    };
-    return cleanUpAndThrow(error, isAmbiguous(error) ? [[{ id: request.name, remove }]] : [], context.log);
+  const removeLate = (error: unknown): Promise<never> => {
+    const late = unconfirmed(
+      request.name,
+      () => snapshots.adopt(request.name),
+      ({ id }) => snapshots.discard(id),
+    );
+    return cleanUpAndThrow(error, isAmbiguous(error) ? [[late]] : [], context.log);
   };
   const earlier =
     context.attempt > 1 ? await lookTwice(() => snapshots.adopt(request.name), context.patience) : undefined;
-  const { id } = earlier ?? (await withinQuota(() => snapshots.create(request)).catch(unconfirmed));
+  const { id } = earlier ?? (await withinQuota(() => snapshots.create(request)).catch(removeLate));
   try {
     await snapshots.waitUntilAvailable(id);
     return id;

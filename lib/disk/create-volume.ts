@@ -1,5 +1,5 @@
 import type { CallContext } from '../cpi/call-context.ts';
-import { cleanUpAndThrow } from '../cpi/clean-up.ts';
+import { cleanUpAndThrow, unconfirmed } from '../cpi/clean-up.ts';
 import { CloudError } from '../cpi/errors.ts';
 import type { Volume, VolumeRequest } from '../openstack/cinder/volumes.ts';
 import { BadRequestError, isAmbiguous } from '../openstack/errors.ts';
@@ -14,17 +14,17 @@ const ZONE_HINT = 'Set openstack.ignore_server_availability_zone to true if Nova
  */
 export async function createVolume(request: VolumeRequest, context: CallContext): Promise<string> {
   const { volumes } = context.openstack;
-  // Its answer was lost, and it has not shown up yet.
-  const unconfirmed = (error: unknown): Promise<never> => {
-    const remove = async () => {
-      const late = await volumes.adopt(request.name);
-      await (late ? volumes.discard(late.id) : undefined);
-    };
-    return cleanUpAndThrow(error, isAmbiguous(error) ? [[{ id: request.name, remove }]] : [], context.log);
+  const removeLate = (error: unknown): Promise<never> => {
+    const late = unconfirmed(
+      request.name,
+      () => volumes.adopt(request.name),
+      ({ id }) => volumes.discard(id),
+    );
+    return cleanUpAndThrow(error, isAmbiguous(error) ? [[late]] : [], context.log);
   };
   const earlier =
     context.attempt > 1 ? await lookTwice(() => volumes.adopt(request.name), context.patience) : undefined;
-  const { id } = earlier ?? (await withinQuota(() => sendCreate(request, context)).catch(unconfirmed));
+  const { id } = earlier ?? (await withinQuota(() => sendCreate(request, context)).catch(removeLate));
   try {
     await volumes.waitUntilAvailable(id);
     return id;

@@ -1,26 +1,16 @@
 import http, { type ClientRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import https from 'node:https';
-import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
-import tls from 'node:tls';
 import axios, { type AxiosProxyConfig } from 'axios';
 import { parseJson } from '../json.ts';
 import type { Logger } from '../log/logger.ts';
-import { ConnectionError } from './errors.ts';
-import { type ProxySettings, proxyFor } from './proxy.ts';
+import { createAgent } from './agents.ts';
+import type { ConnectionSettings } from './connection-settings.ts';
+import { connectionError } from './errors.ts';
+import { proxyFor } from './proxy.ts';
+import { limitTimes } from './time-limits.ts';
 
 export type HttpMethod = 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
-
-/** How to reach servers. Times are in milliseconds and count idleness, not totals: an upload that moves may take hours. */
-export interface ConnectionSettings {
-  connectTimeoutMs: number;
-  readTimeoutMs: number;
-  writeTimeoutMs: number;
-  verifyPeer: boolean;
-  /** PEM certificates that are trusted beside the system's. */
-  ca?: string | undefined;
-  proxy: ProxySettings;
-}
 
 export interface HttpRequest {
   method: HttpMethod;
@@ -149,7 +139,9 @@ export class Transport {
       request(options: RequestOptions, onResponse: (response: IncomingMessage) => void): ClientRequest {
         const client = options.protocol === 'https:' ? https : http;
         const request = client.request(options, onResponse);
-        watch(request, progress, settings);
+        limitTimes(request, settings, () => {
+          progress.sent = true;
+        });
         return request;
       },
     };
@@ -177,59 +169,6 @@ export class Transport {
   }
 }
 
-function createAgent(
-  protocol: string,
-  keepAlive: boolean,
-  settings: ConnectionSettings,
-): http.Agent | https.Agent {
-  if (protocol !== 'https:') {
-    return new http.Agent({ keepAlive });
-  }
-  return settings.verifyPeer
-    ? new https.Agent({ keepAlive, ca: trustedCertificates(settings.ca) })
-    : new https.Agent({ keepAlive, rejectUnauthorized: false });
-}
-
-/** Node's own roots, the machine's (where the operator's stemcell keeps a company's CA), and the configured ones. */
-function trustedCertificates(ca: string | undefined): string[] {
-  const system = typeof tls.getCACertificates === 'function' ? tls.getCACertificates('system') : [];
-  return [...new Set([...tls.rootCertificates, ...system, ...(ca ? [ca] : [])])];
-}
-
-function watch(request: ClientRequest, progress: { sent: boolean }, settings: ConnectionSettings): void {
-  const abort = (what: string, limitMs: number) => {
-    const reason = `${what} timeout after ${limitMs / 1000} s`;
-    const error = Object.assign(new Error(reason), { code: 'ETIMEDOUT' });
-    request.destroy(error);
-    if (!request.socket) {
-      // Node tells only once there is a socket, which a proxy that says nothing never gives.
-      request.emit('error', error);
-    }
-  };
-  const connecting = setTimeout(() => abort('connect', settings.connectTimeoutMs), settings.connectTimeoutMs);
-  request.once('close', () => clearTimeout(connecting));
-  const watchSocket = (socket: Socket) => {
-    const connected = () => {
-      clearTimeout(connecting);
-      progress.sent = true;
-      const idleLimitMs = () => (request.writableFinished ? settings.readTimeoutMs : settings.writeTimeoutMs);
-      const onIdle = () => abort(request.writableFinished ? 'read' : 'write', idleLimitMs());
-      socket.setTimeout(idleLimitMs(), onIdle);
-      request.once('finish', () => socket.setTimeout(settings.readTimeoutMs));
-      request.once('close', () => socket.off('timeout', onIdle));
-    };
-    if (socket instanceof tls.TLSSocket && !request.reusedSocket) {
-      socket.once('secureConnect', connected);
-    } else if (socket.connecting) {
-      socket.once('connect', connected);
-    } else {
-      connected();
-    }
-  };
-  // Axios takes the socket's time limit away in a listener of its own, which comes after this one.
-  request.once('socket', (socket: Socket) => process.nextTick(watchSocket, socket));
-}
-
 function axiosProxy(proxy: URL): AxiosProxyConfig {
   const auth = proxy.username
     ? {
@@ -245,38 +184,6 @@ function axiosProxy(proxy: URL): AxiosProxyConfig {
     port: Number(proxy.port || (proxy.protocol === 'https:' ? 443 : 80)),
     ...auth,
   };
-}
-
-const CERTIFICATE_REFUSED = /^(CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|ERR_TLS_CERT_)/;
-
-function connectionError(request: HttpRequest, requestSent: boolean, error: unknown): ConnectionError {
-  const cause = deepestCause(error);
-  const code = errorCode(cause) ?? errorCode(error) ?? '';
-  const certificateRefused = CERTIFICATE_REFUSED.test(code);
-  // Node appends advice on its own flags, which an operator cannot set.
-  const text = (cause.message || code || 'connection failed').replace(/; if the root CA.*$/s, '');
-  const reason = certificateRefused
-    ? `certificate verify failed for ${new URL(request.url).host} (${text}); set connection_options.ca_cert`
-    : text;
-  return new ConnectionError(
-    { method: request.method, url: request.url, requestSent, certificateRefused },
-    reason,
-    error,
-  );
-}
-
-function deepestCause(error: unknown): Error {
-  if (error instanceof AggregateError && error.errors[0] instanceof Error) {
-    return error.errors[0];
-  }
-  if (error instanceof Error && error.cause instanceof Error) {
-    return deepestCause(error.cause);
-  }
-  return error instanceof Error ? error : new Error(String(error));
-}
-
-function errorCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
 function isRedirect(request: HttpRequest, response: HttpResponse): boolean {

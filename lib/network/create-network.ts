@@ -1,5 +1,5 @@
 import type { CallContext } from '../cpi/call-context.ts';
-import { cleanUpAndThrow, type Made } from '../cpi/clean-up.ts';
+import { cleanUpAndThrow, type Made, unconfirmed } from '../cpi/clean-up.ts';
 import type { ResultOf } from '../cpi/methods.ts';
 import { isAmbiguous } from '../openstack/errors.ts';
 import type { Subnet, SubnetRequest } from '../openstack/neutron/subnets.ts';
@@ -77,13 +77,12 @@ async function findOrCreateNetwork(definition: SubnetDefinition, context: CallCo
     ...Object.fromEntries(passedOn),
   };
   return networks.create(request).catch((error) => {
-    // Its answer was lost, and it has not shown up yet.
-    const remove = async () => {
-      const late = await networks.adopt(description);
-      await (late ? networks.delete(late.id) : undefined);
-    };
-    const isUnconfirmed = isAmbiguous(error);
-    return cleanUpAndThrow(error, isUnconfirmed ? [[{ id: request.name, remove }]] : [], context.log);
+    const late = unconfirmed(
+      request.name,
+      () => networks.adopt(description),
+      ({ id }) => networks.delete(id),
+    );
+    return cleanUpAndThrow(error, isAmbiguous(error) ? [[late]] : [], context.log);
   });
 }
 

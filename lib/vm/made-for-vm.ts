@@ -1,5 +1,5 @@
 import type { CallContext } from '../cpi/call-context.ts';
-import type { Made } from '../cpi/clean-up.ts';
+import { type Made, unconfirmed } from '../cpi/clean-up.ts';
 import type { PortRequest } from '../openstack/neutron/ports.ts';
 import type { VmPlan } from './vm-plan.ts';
 
@@ -31,16 +31,14 @@ export class MadeForVm {
   expectServer(): void {
     const { servers } = this.#context.openstack;
     const { name } = this.#plan;
-    this.server = {
-      id: name,
-      remove: async () => {
-        const server = await servers.adopt(name);
-        if (server) {
-          await servers.delete(server.id);
-          await servers.waitUntilGone(server.id);
-        }
+    this.server = unconfirmed(
+      name,
+      () => servers.adopt(name),
+      async ({ id }) => {
+        await servers.delete(id);
+        await servers.waitUntilGone(id);
       },
-    };
+    );
   }
 
   addServer(id: string): void {
@@ -57,13 +55,13 @@ export class MadeForVm {
   /** A port whose creation was never confirmed. */
   expectPort(request: PortRequest): void {
     const { ports } = this.#context.openstack;
-    this.ports.push({
-      id: `port of ${request.name} in network ${request.network_id}`,
-      remove: async () => {
-        const late = await ports.adopt(request);
-        await (late ? ports.delete(late.id) : undefined);
-      },
-    });
+    this.ports.push(
+      unconfirmed(
+        `port of ${request.name} in network ${request.network_id}`,
+        () => ports.adopt(request),
+        ({ id }) => ports.delete(id),
+      ),
+    );
   }
 
   /** Whatever an earlier attempt of the call has made. */

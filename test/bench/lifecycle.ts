@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stemcellArchive, stemcellProperties } from '../acceptance/stemcell-archive.ts';
@@ -8,9 +8,9 @@ import { directorRequest } from '../support/cpi.ts';
 import { startEmbeddedCloud } from '../support/embedded/index.ts';
 import { startFaultInjector } from '../support/fault-injector.ts';
 import { added, Operator } from '../support/operator.ts';
+import { REAL_CLOUD_FILE, realCloud } from '../support/real-cloud.ts';
 import { type Measured, measured, verdict } from './measure.ts';
 
-const CLOUD_FILE = process.env.BOSH_OPENSTACK_CLOUD ?? '/var/tmp/bosh-openstack-cloud/cloud.json';
 const ROOT_IMAGE_MIB = 8;
 const EMBEDDED_SETTLE_MS = 150;
 const DELETIONS: Record<string, string> = {
@@ -39,7 +39,7 @@ export async function lifecycle({ isEmbedded }: { isEmbedded: boolean }): Promis
   try {
     await writeFile(config, JSON.stringify(configuration(cloud, injector)));
     const before = await operator.inventory();
-    console.log(`The life of a VM and a disk on ${embedded ? 'the embedded OpenStack' : CLOUD_FILE}\n`);
+    console.log(`The life of a VM and a disk on ${embedded ? 'the embedded OpenStack' : REAL_CLOUD_FILE}\n`);
     console.log(row('call', 'wall ms', 'CPU ms', 'peak MiB', 'requests'));
     const calls = await life(cloud, archive.path, async (method, args) => {
       const requestsBefore = injector.requests.length;
@@ -62,16 +62,6 @@ export async function lifecycle({ isEmbedded }: { isEmbedded: boolean }): Promis
       rm(folder, { recursive: true }),
     ]);
   }
-}
-
-async function realCloud(): Promise<CloudDescription> {
-  const text = await readFile(CLOUD_FILE, 'utf8').catch(() => {
-    throw new Error(
-      `There is no cloud: '${CLOUD_FILE}' cannot be read. Start one with \`npm run openstack:up\` (as root, on Debian), ` +
-        'name the description of another with BOSH_OPENSTACK_CLOUD, or take the embedded one with --embedded.',
-    );
-  });
-  return JSON.parse(text);
 }
 
 function configuration(cloud: CloudDescription, injector: FaultInjector): object {

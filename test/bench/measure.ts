@@ -51,5 +51,8 @@ export function median(values: number[]): number {
 }
 
 export function verdict(isMet: boolean): string {
+  if (!isMet) {
+    process.exitCode = 1;
+  }
   return isMet ? 'met' : 'MISSED';
 }

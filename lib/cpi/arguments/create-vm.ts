@@ -62,8 +62,7 @@ const networkCloudProperties = Type.Object(
   { description: 'an object', additionalProperties: Type.Unknown() },
 );
 
-/** One entry of create_vm's networks. */
-export const networkSpec = Type.Object(
+const networkSpec = Type.Object(
   {
     type: optional(text()),
     ip: optional(text()),

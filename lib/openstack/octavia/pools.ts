@@ -113,7 +113,7 @@ export class Pools {
 }
 
 /** A load balancer was changing for too long. */
-export class ImmutableError extends OpenStackError {
+class ImmutableError extends OpenStackError {
   override readonly name = 'ImmutableError';
 
   constructor(elapsedMs: number, attempts: number, cause: ConflictError) {

@@ -1,8 +1,9 @@
 import { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
+import type { ConnectionSettings } from '#lib/http/connection-settings.ts';
 import { ConnectionError } from '#lib/http/errors.ts';
-import { type ConnectionSettings, type HttpRequest, Transport } from '#lib/http/transport.ts';
+import { type HttpRequest, Transport } from '#lib/http/transport.ts';
 import { Logger } from '#lib/log/logger.ts';
 import { Redactor } from '#lib/log/redactor.ts';
 import {
