@@ -4,7 +4,7 @@ import type { CpiMethod } from '#lib/cpi/methods.ts';
 import type { CpiResponse } from '#lib/cpi/response.ts';
 import type { CloudDescription, FaultInjector, RecordedRequest } from '../support/cloud.ts';
 import { type CallOptions, type Cpi, type CpiOptions, directorRequest, startCpi } from '../support/cpi.ts';
-import type { EmbeddedCloud } from '../support/embedded/index.ts';
+import type { EmbeddedCloud, EmbeddedCloudOptions } from '../support/embedded/index.ts';
 import { startEmbeddedCloud } from '../support/embedded/index.ts';
 import { startFaultInjector } from '../support/fault-injector.ts';
 import { Operator } from '../support/operator.ts';
@@ -40,8 +40,11 @@ export interface Stage {
 }
 
 /** The embedded OpenStack, with waits and retries that take no time. */
-export async function embeddedStage(run: CpiOptions['run'] = 'here'): Promise<Stage> {
-  const embedded = await startEmbeddedCloud({ keepImageBytes: true });
+export async function embeddedStage(
+  run: CpiOptions['run'] = 'here',
+  options: EmbeddedCloudOptions = {},
+): Promise<Stage> {
+  const embedded = await startEmbeddedCloud({ keepImageBytes: true, ...options });
   const { registryEndpoint: registry } = embedded;
   const stage = await stageFor(embedded.description, {
     run,
