@@ -13,7 +13,7 @@ describe('create_vm', () => {
   describe('with a floating IP', () => {
     const getStage = embeddedCloud();
 
-    it('fails before anything is made when the address is not allocated, and may be tried again', async () => {
+    it('refuses a floating IP that is not allocated before anything is made, and may be tried again', async () => {
       const stage = getStage();
       const vip = { type: 'vip', ip: '172.24.4.99', cloud_properties: {} };
 
@@ -25,7 +25,7 @@ describe('create_vm', () => {
       expectNothingAskedFor(stage);
     });
 
-    it('fails before anything is made when several networks have the address', async () => {
+    it('refuses an address that several networks have before anything is made', async () => {
       const stage = getStage();
       const { ext } = stage.cloud.networks;
       stage.injector.inject({

@@ -23,7 +23,7 @@ describe('delete_network', () => {
       cloudError(
         `OpenStack API DELETE network <path>/networks/${networkId} failed with 409 Conflict: ` +
           `Unable to complete operation on network ${networkId}. There are one or more ports still in use on the ` +
-          `network<words> (request id req-<id>).\nCheck task debug log for details. (still used by ports ${used.id})`,
+          `network, id for these ports is: ${used.id},${idle.body.port.id}. (request id req-<id>).\nCheck task debug log for details. (still used by ports ${used.id})`,
       ),
     );
     expect(insideOf(stage).networks.has(networkId)).toBe(true);
