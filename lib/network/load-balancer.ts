@@ -5,6 +5,7 @@ import {
   ConflictError,
   EndpointNotFoundError,
   HttpError,
+  isAmbiguous,
   NotFoundError,
   ResourceFailedError,
 } from '../openstack/errors.ts';
@@ -60,18 +61,23 @@ export async function findPool(name: string, { pools }: OpenStack): Promise<Pool
 
 /**
  * Makes a VM a member of a pool, and waits until the load balancer has taken it.
- * @param onMember is told of the member as soon as it exists
+ * @param on is told of the member as soon as it exists, or when nobody knows whether it does
  */
 export async function joinPool(
   pool: Pool,
   member: MemberRequest,
   openstack: OpenStack,
-  onMember: (membership: Membership) => void,
+  on: { member: (membership: Membership) => void; unconfirmed: () => void },
 ): Promise<void> {
   const loadBalancerId = await loadBalancerOf(pool, openstack);
   await openstack.loadBalancers.waitUntilActive(loadBalancerId);
-  const { id } = await addMember(pool.id, loadBalancerId, member, openstack);
-  onMember({ poolId: pool.id, memberId: id });
+  const { id } = await addMember(pool.id, loadBalancerId, member, openstack).catch((error: unknown) => {
+    if (error instanceof CloudError && isAmbiguous(error.cause)) {
+      on.unconfirmed();
+    }
+    throw error;
+  });
+  on.member({ poolId: pool.id, memberId: id });
   await openstack.loadBalancers.waitUntilActive(loadBalancerId);
 }
 

@@ -1,4 +1,5 @@
 import type { CallContext } from '../cpi/call-context.ts';
+import { unconfirmed } from '../cpi/clean-up.ts';
 import { VMCreationFailed } from '../cpi/errors.ts';
 import { bindFloatingIp } from '../network/floating-ip.ts';
 import {
@@ -68,24 +69,34 @@ async function joinPools(
 ): Promise<void> {
   const { openstack, log } = context;
   const memberships: Membership[] = [];
-  const onMember = (membership: Membership) => {
+  const leave = async (membership: Membership) => {
+    const [error] = await leavePools([membership], openstack, log);
+    if (error) {
+      throw error;
+    }
+  };
+  const added = (membership: Membership) => {
     memberships.push(membership);
-    made.memberships.push({
-      id: `member ${membership.memberId} of pool ${membership.poolId}`,
-      remove: async () => {
-        const [error] = await leavePools([membership], openstack, log);
-        if (error) {
-          throw error;
-        }
-      },
-    });
+    const id = `member ${membership.memberId} of pool ${membership.poolId}`;
+    made.memberships.push({ id, remove: () => leave(membership) });
+  };
+  const expected = (poolId: string, member: MemberRequest) => {
+    const late = unconfirmed(
+      `member ${member.address}:${member.protocol_port} of pool ${poolId}`,
+      () => openstack.pools.findMember(poolId, member),
+      ({ id }) => leave({ poolId, memberId: id }),
+    );
+    made.memberships.push(late);
   };
   for (const spec of plan.pools) {
     const pool = found.pools.get(spec.name);
     if (pool) {
       await explained(serverId, spec.name, async () => {
         const member = await memberRequest(spec, plan, port, context);
-        await joinPool(pool, member, openstack, onMember);
+        await joinPool(pool, member, openstack, {
+          member: added,
+          unconfirmed: () => expected(pool.id, member),
+        });
       });
     }
   }

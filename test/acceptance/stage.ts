@@ -3,7 +3,14 @@ import { functions } from '#functions/index.ts';
 import type { CpiMethod } from '#lib/cpi/methods.ts';
 import type { CpiResponse } from '#lib/cpi/response.ts';
 import type { CloudDescription, FaultInjector, RecordedRequest } from '../support/cloud.ts';
-import { type CallOptions, type Cpi, type CpiOptions, directorRequest, startCpi } from '../support/cpi.ts';
+import {
+  type CallOptions,
+  type Cpi,
+  type CpiOptions,
+  directorRequest,
+  refuseSecrets,
+  startCpi,
+} from '../support/cpi.ts';
 import type { EmbeddedCloud, EmbeddedCloudOptions } from '../support/embedded/index.ts';
 import { startEmbeddedCloud } from '../support/embedded/index.ts';
 import { startFaultInjector } from '../support/fault-injector.ts';
@@ -135,7 +142,7 @@ async function stageFor(
     },
     ...options.properties,
   };
-  const secrets = () => [...options.secrets(), ...Object.values(MARKED)];
+  const secrets = () => [...options.secrets(), cloud.admin.password, ...Object.values(MARKED)];
   const cpi = await startCpi({ run: options.run, properties, secrets });
   return {
     cloud,
@@ -176,5 +183,7 @@ export async function invoke(
     invocation: { id: randomUUID(), ...invocation },
     config: { cloud: { plugin: 'openstack', properties } },
   };
-  return handler(event, { functionName: method });
+  const response = await handler(event, { functionName: method });
+  refuseSecrets([JSON.stringify(response)], stage.secrets());
+  return response;
 }

@@ -1,8 +1,9 @@
+import { expect } from 'vitest';
 import type { FaultRule } from '../support/cloud.ts';
 import { type CleanUp, type Row, type Scenario, state } from './fault-matrix.ts';
 import { type Call, type FaultStage, formOf } from './fault-stage.ts';
-import { answer } from './faults.ts';
-import { cloudError, vmCreationFailed } from './messages.ts';
+import { answer, LOST, RETRIES } from './faults.ts';
+import { cloudError, type Failure, vmCreationFailed } from './messages.ts';
 import { logIn, registryRow } from './rows.ts';
 
 const lookUps: Row[] = [
@@ -13,7 +14,12 @@ const lookUps: Row[] = [
   { request: 'GET compute /os-keypairs/bosh' },
 ];
 
-const coveredLookUps = lookUps.map((row) => ({ ...row, isCovered: true }));
+const coveredLookUps = covered(...lookUps);
+
+/** Without their waits. */
+function covered(...rows: Row[]): Row[] {
+  return rows.map(({ wait, ...row }) => ({ ...row, isCovered: true }));
+}
 
 const createPort: Row = {
   request: 'POST network /ports',
@@ -25,13 +31,15 @@ const createPort: Row = {
   },
 };
 
+const serverUnconfirmed = vmCreationFailed(
+  false,
+  "VM creation with name '<name>' received a timeout. The VM might still have been created by OpenStack.\nOriginal message: <cause>",
+);
+
 const createServer: Row = {
   request: 'POST compute /servers',
   kind: 'reconciled',
-  unconfirmed: vmCreationFailed(
-    false,
-    "VM creation with name '<name>' received a timeout. The VM might still have been created by OpenStack.\nOriginal message: <cause>",
-  ),
+  unconfirmed: serverUnconfirmed,
 };
 
 const waitForServer: Row = {
@@ -77,14 +85,16 @@ const waitForLoadBalancer = {
   },
 };
 
+const joiningFailed = cloudError(
+  "Creating load balancer pool membership with pool_id '<id>' and membership_id '' failed. Reason: <reason>",
+);
+
 const joinPool: Row[] = [
   { request: findLoadBalancer, wait: waitForLoadBalancer },
   {
     request: 'POST load-balancer /lbaas/pools/{id}/members',
     kind: 'reconciled',
-    failure: cloudError(
-      "Creating load balancer pool membership with pool_id '<id>' and membership_id '' failed. Reason: <reason>",
-    ),
+    failure: joiningFailed,
     except: {
       // Not immutable: such a member is there already, it seems; but none is.
       '409 once': { is: 'refused', sent: 1, failure: supposedMember() },
@@ -106,8 +116,10 @@ function supposedMember() {
   );
 }
 
-export const manual = ({ cloud }: FaultStage) => ({
-  private: { type: 'manual', ip: '10.10.0.50', cloud_properties: { net_id: cloud.networks['net-a'].id } },
+const SHARED_ADDRESS = '10.10.0.60';
+
+export const manual = ({ cloud }: FaultStage, ip = '10.10.0.50') => ({
+  private: { type: 'manual', ip, cloud_properties: { net_id: cloud.networks['net-a'].id } },
 });
 
 export function createVm(
@@ -139,7 +151,21 @@ const serverFails: Pick<CleanUp, 'after' | 'trigger' | 'failure'> = {
 
 function refused(request: string): Pick<CleanUp, 'after' | 'trigger' | 'cause'> {
   const rule: FaultRule = { match: { when: (record) => formOf(record) === request }, fault: answer(400) };
-  return { after: `${request} is refused`, trigger: () => rule, cause: { request, status: 400 } };
+  return { after: `${request} is refused`, trigger: () => rule, cause: { request, fault: answer(400) } };
+}
+
+/** What became of a request cannot be found out: at first, or never. What it made is known by its name. */
+function lost(request: string, lookUp: string, failure: Failure, incomplete: string[]): CleanUp {
+  return {
+    after: `the answer to ${request} is lost`,
+    trigger: () => ({ match: { when: (record) => formOf(record) === request }, fault: LOST }),
+    cause: { request, fault: LOST },
+    failure,
+    requests: [
+      { request: lookUp, times: RETRIES + 1, incomplete: [] },
+      { request: lookUp, incomplete },
+    ],
+  };
 }
 
 const member = 'member <id> of pool <id>';
@@ -182,6 +208,14 @@ export const fullVm: Scenario = {
         { request: 'DELETE *', incomplete: [member, '<id>', '<id>'] },
       ],
     },
+    lost('POST network /ports', 'GET network /ports', cloudError(), ['port of <name> in network <id>']),
+    lost('POST compute /servers', 'GET compute /servers/detail', serverUnconfirmed, ['<name>']),
+    lost(
+      'POST load-balancer /lbaas/pools/{id}/members',
+      'GET load-balancer /lbaas/pools/{id}/members',
+      joiningFailed,
+      ['member 10.10.0.50:4443 of pool <id>'],
+    ),
   ],
 };
 
@@ -195,7 +229,51 @@ export const variants: Scenario[] = [
       }),
     rows: [...coveredLookUps, createServer, waitForServer],
     leaves: { server: 1, port: 1 },
-    cleanUps: [{ ...serverFails, requests: removeServer }],
+    cleanUps: [
+      { ...serverFails, requests: removeServer },
+      {
+        // Whether the networks are there is asked only to explain Nova's refusal.
+        ...refused('POST compute /servers'),
+        failure: cloudError(),
+        requests: [{ request: 'GET network /networks/{id}', incomplete: [] }],
+      },
+    ],
+  },
+  {
+    title: 'create_vm, dynamic network with floating IP and load balancer pool',
+    call: (on) =>
+      createVm(
+        on,
+        {
+          private: { type: 'dynamic', cloud_properties: { net_id: on.cloud.networks['net-a'].id } },
+          public: { type: 'vip', ip: on.cloud.floating_ip.address },
+        },
+        { loadbalancer_pools: [{ name: 'pool-a', port: 4443 }] },
+      ),
+    rows: [
+      ...coveredLookUps,
+      ...covered({ request: 'GET network /floatingips' }, { request: 'GET load-balancer /lbaas/pools' }),
+      ...covered(createServer, waitForServer),
+      // The port is Nova's.
+      { request: 'GET network /ports' },
+      ...covered(bindFloatingIp, ...joinPool),
+    ],
+    leaves: { server: 1, port: 1, member: 1, 'floating IP association': 1 },
+  },
+  {
+    title: 'create_vm, manual network with an address of another port',
+    prepare: async (on) => {
+      const { error } = await on.call(createVm(on, manual(on, SHARED_ADDRESS)));
+      expect(error).toBeNull();
+    },
+    call: (on) => createVm(on, manual(on), { allowed_address_pairs: [SHARED_ADDRESS] }),
+    rows: [
+      ...coveredLookUps,
+      { request: 'GET network /ports' },
+      ...covered(createPort, createServer, waitForServer),
+    ],
+    leaves: { server: 2, port: 2 },
+    leavesOnError: { server: 1, port: 1 },
   },
   {
     title: 'create_vm, manual network with registry',

@@ -6,7 +6,7 @@ import { type Answer, type Call, type FaultStage, formOf, keepState } from './fa
 import { answer, FAULTS, type Fate, type FaultName, type Kind, RETRIES, RETRY_TABLE } from './faults.ts';
 import { causes, cloudError, type Failure, faultOf, pattern } from './messages.ts';
 
-/** One request of a method, and what the specification says of its failures. */
+/** One request of a method, and what the CPI makes of its failures. */
 export interface Row {
   /** `POST compute /servers/{id}/action` */
   request: string;
@@ -48,7 +48,7 @@ export interface Wait {
   vanished?: Pick<Outcome, 'failure'>;
 }
 
-/** Requests after a failure, each of which fails for ever. */
+/** Requests after a failure, which fail themselves. */
 export interface CleanUp {
   /** Names the failure in test names. */
   after: string;
@@ -56,9 +56,9 @@ export interface CleanUp {
   trigger: (stage: FaultStage) => FaultRule | undefined;
   failure: Failure;
   /** What the failing request was, for the failure's `<cause>`. */
-  cause?: { request: string; status: number };
-  /** `DELETE *` stands for all of them. */
-  requests: { request: string; nth?: number; incomplete: string[] }[];
+  cause?: { request: string; fault: Fault };
+  /** `DELETE *` stands for all of them. `times`: only so often, so that a later one succeeds. */
+  requests: { request: string; nth?: number; times?: number; incomplete: string[] }[];
 }
 
 export interface Scenario {
@@ -160,15 +160,14 @@ export function faultMatrix(stage: FaultStage, scenario: Scenario): void {
 
     it.each(titled(cleanUpCases(scenario)))('%s', async (_, { cleanUp, failing, incomplete }) => {
       const trigger = cleanUp.trigger(stage);
-      stage.injector.inject(...(trigger ? [trigger] : []), ...failing);
+      stage.injector.inject(...(trigger ? [trigger] : []), failing);
 
       const answered = await stage.call(ground.call());
 
+      expect(stage.injector.requests.filter(failing.match.when).length).toBeGreaterThan(failing.skip);
       await expectFailure(stage, scenario, ground.call(), answered, {
         failure: cleanUp.failure,
-        causes: cleanUp.cause
-          ? causes(cleanUp.cause.request, answer(cleanUp.cause.status), undefined)
-          : undefined,
+        causes: cleanUp.cause ? causes(cleanUp.cause.request, cleanUp.cause.fault, undefined) : undefined,
         incomplete,
         orphans: [],
       });
@@ -295,11 +294,18 @@ function waitCases({ rows }: Scenario) {
 
 function cleanUpCases({ cleanUps = [] }: Scenario) {
   return cleanUps.flatMap((cleanUp) =>
-    cleanUp.requests.map(({ request, nth = 1, incomplete }) => ({
+    cleanUp.requests.map(({ request, nth = 1, times, incomplete }) => ({
       cleanUp,
       incomplete,
-      failing: [{ match: matching(request), skip: nth - 1, fault: answer(500) }],
-      title: `${cleanUp.after}, then clean-up's ${nameOf({ request, nth })} fails for ever -> names ${incomplete.join(', ') || 'nothing'}`,
+      failing: {
+        match: matching(request),
+        skip: nth - 1,
+        fault: answer(500),
+        ...(times === undefined ? {} : { times }),
+      },
+      title:
+        `${cleanUp.after}, then ${nameOf({ request, nth })} fails ` +
+        `${times === undefined ? 'for ever' : `${times} times`} -> names ${incomplete.join(', ') || 'nothing'}`,
     })),
   );
 }
@@ -320,7 +326,10 @@ function nameOf({ request, nth = 1 }: Pick<Row, 'request' | 'nth'>): string {
   return nth === 1 ? request : `${request} (no. ${nth})`;
 }
 
-function matching(request: string, when: () => boolean = () => true): FaultRule['match'] {
+function matching(
+  request: string,
+  when: () => boolean = () => true,
+): { when: (record: RecordedRequest) => boolean } {
   const fits = request.endsWith('*')
     ? (form: string) => form.startsWith(request.slice(0, -1))
     : (form: string) => form === request;
@@ -408,6 +417,7 @@ function expectNamed(stage: FaultStage, { leavesOnError = {} }: Scenario, messag
   const unnamed = embedded
     .leftovers()
     .filter(({ id, kind }) => kind !== 'floating IP association' && !message.includes(id))
+    .filter(({ name }) => name === '' || !message.includes(name))
     .filter(({ id }) => !message.includes(embedded.subnets.get(id)?.network_id ?? 'no network'));
   expect(numbers(unnamed)).toEqual(leavesOnError);
 }

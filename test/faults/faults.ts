@@ -26,7 +26,7 @@ export function answer(status: number, headers: Record<string, string> = {}) {
 }
 
 const CUT = { reset: 'before' } as const;
-const LOST = { reset: 'after' } as const;
+export const LOST = { reset: 'after' } as const;
 
 /** What happens to a request. Without `times`: to this one and to all later ones of its form. */
 export const FAULTS = {

@@ -1,7 +1,7 @@
 import type { Fault } from '../support/cloud.ts';
 import { FAULTS, type FaultName, INJECTED, REASONS } from './faults.ts';
 
-/** An error as the specification words it. `<id>`, `<name>` and the like stand for what only a run knows. */
+/** An error as the Director gets to see it. `<id>`, `<name>` and the like stand for what only a run knows. */
 export interface Failure {
   type: string;
   okToRetry: boolean;

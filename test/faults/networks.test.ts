@@ -13,7 +13,7 @@ function refused(request: string): Pick<CleanUp, 'after' | 'trigger' | 'failure'
     after: `${request} is refused`,
     trigger: () => ({ match: { when: (record) => formOf(record) === request }, fault: answer(400) }),
     failure: cloudError(),
-    cause: { request, status: 400 },
+    cause: { request, fault: answer(400) },
   };
 }
 

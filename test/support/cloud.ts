@@ -1,6 +1,6 @@
 /**
- * What a test needs to know of the cloud it runs against, embedded or real. The rig writes it as `cloud.json`,
- * the embedded OpenStack builds it in memory; both hold the same resources.
+ * What a test needs to know of the cloud it runs against, embedded or real. `npm run openstack:up` writes it as
+ * `cloud.json`, the embedded OpenStack builds it in memory; both hold the same resources.
  */
 export interface CloudDescription {
   auth_url: string;
