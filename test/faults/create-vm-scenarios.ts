@@ -2,9 +2,9 @@ import { expect } from 'vitest';
 import type { FaultRule } from '../support/cloud.ts';
 import { type CleanUp, type Row, type Scenario, state } from './fault-matrix.ts';
 import { type Call, type FaultStage, formOf } from './fault-stage.ts';
-import { answer, LOST, RETRIES } from './faults.ts';
-import { cloudError, type Failure, vmCreationFailed } from './messages.ts';
-import { logIn, registryRow } from './rows.ts';
+import { answer } from './faults.ts';
+import { cloudError, vmCreationFailed } from './messages.ts';
+import { logIn, lost, registryRow } from './rows.ts';
 
 const lookUps: Row[] = [
   logIn,
@@ -152,20 +152,6 @@ const serverFails: Pick<CleanUp, 'after' | 'trigger' | 'failure'> = {
 function refused(request: string): Pick<CleanUp, 'after' | 'trigger' | 'cause'> {
   const rule: FaultRule = { match: { when: (record) => formOf(record) === request }, fault: answer(400) };
   return { after: `${request} is refused`, trigger: () => rule, cause: { request, fault: answer(400) } };
-}
-
-/** What became of a request cannot be found out: at first, or never. What it made is known by its name. */
-function lost(request: string, lookUp: string, failure: Failure, incomplete: string[]): CleanUp {
-  return {
-    after: `the answer to ${request} is lost`,
-    trigger: () => ({ match: { when: (record) => formOf(record) === request }, fault: LOST }),
-    cause: { request, fault: LOST },
-    failure,
-    requests: [
-      { request: lookUp, times: RETRIES + 1, incomplete: [] },
-      { request: lookUp, incomplete },
-    ],
-  };
 }
 
 const member = 'member <id> of pool <id>';

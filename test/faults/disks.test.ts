@@ -4,7 +4,7 @@ import { type CleanUp, faultMatrix, type Row, repeatMatrix, type Scenario, state
 import { type FaultStage, faultStage } from './fault-stage.ts';
 import { answer } from './faults.ts';
 import { cloudError, pattern } from './messages.ts';
-import { coveredLogIn, logIn, registryRow } from './rows.ts';
+import { coveredLogIn, logIn, lost, registryRow } from './rows.ts';
 
 const stage = await faultStage();
 /** Before Pike: servers do not show what their flavors are. */
@@ -164,6 +164,7 @@ const scenarios: Scenario[] = [
           { request: 'GET volume /volumes/{id}', nth: 2, incomplete: ['<id>'] },
         ],
       },
+      lost('POST volume /volumes', 'GET volume /volumes/detail', cloudError(), ['volume-<id>']),
     ],
   },
   {
@@ -332,6 +333,7 @@ const scenarios: Scenario[] = [
           { request: 'GET volume /snapshots/{id}', nth: 2, incomplete: ['<id>'] },
         ],
       },
+      lost('POST volume /snapshots', 'GET volume /snapshots/detail', cloudError(), ['snapshot-<id>']),
     ],
   },
 ];

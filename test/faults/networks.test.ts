@@ -3,7 +3,7 @@ import { type CleanUp, faultMatrix, repeatMatrix, type Scenario } from './fault-
 import { faultStage, formOf } from './fault-stage.ts';
 import { answer } from './faults.ts';
 import { cloudError } from './messages.ts';
-import { logIn } from './rows.ts';
+import { logIn, lost } from './rows.ts';
 
 const stage = await faultStage();
 afterAll(() => stage.close());
@@ -49,6 +49,9 @@ const scenarios: Scenario[] = [
       }
     },
     cleanUps: [
+      lost('POST network /networks', 'GET network /networks', cloudError(), ['bosh-<id>']),
+      // A subnet goes with its network.
+      lost('POST network /subnets', 'GET network /subnets', cloudError(), []),
       {
         ...refused('POST network /subnets'),
         requests: [{ request: deleteNetwork, incomplete: ['<id>'] }],

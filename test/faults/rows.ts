@@ -1,4 +1,6 @@
-import type { Row } from './fault-matrix.ts';
+import type { CleanUp, Row } from './fault-matrix.ts';
+import { formOf } from './fault-stage.ts';
+import { LOST, RETRIES } from './faults.ts';
 import { cloudError, type Failure } from './messages.ts';
 
 const refusedCredentials = cloudError(
@@ -25,5 +27,19 @@ export function registryRow(method: 'GET' | 'PUT' | 'DELETE', failure: Failure =
       '401 once': { is: 'refused', sent: 1, failure },
       '401 for ever': { is: 'refused', sent: 1, failure },
     },
+  };
+}
+
+/** What became of a request cannot be found out: at first, or never. What it made is known by its name. */
+export function lost(request: string, lookUp: string, failure: Failure, incomplete: string[]): CleanUp {
+  return {
+    after: `the answer to ${request} is lost`,
+    trigger: () => ({ match: { when: (record) => formOf(record) === request }, fault: LOST }),
+    cause: { request, fault: LOST },
+    failure,
+    requests: [
+      { request: lookUp, times: RETRIES + 1, incomplete: [] },
+      { request: lookUp, incomplete },
+    ],
   };
 }
