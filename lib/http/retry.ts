@@ -104,9 +104,7 @@ function isRateLimit(response: HttpResponse): boolean {
 
 function overLimit(response: HttpResponse): { message?: string; retryAfter?: string | number } | undefined {
   const body = parseJson(response.text);
-  return typeof body === 'object' && body !== null && 'overLimit' in body && isRecord(body.overLimit)
-    ? body.overLimit
-    : undefined;
+  return isRecord(body) && isRecord(body.overLimit) ? body.overLimit : undefined;
 }
 
 /** How long to wait, in milliseconds, before a request is repeated for the nth time. */

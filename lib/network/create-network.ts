@@ -1,9 +1,9 @@
 import type { CallContext } from '../cpi/call-context.ts';
 import { cleanUpAndThrow, type Made, unconfirmed } from '../cpi/clean-up.ts';
+import { madeEarlier } from '../cpi/made-earlier.ts';
 import type { ResultOf } from '../cpi/methods.ts';
 import { isAmbiguous } from '../openstack/errors.ts';
 import type { Subnet, SubnetRequest } from '../openstack/neutron/subnets.ts';
-import { lookTwice } from '../openstack/send-once.ts';
 import { reservedPool, type SubnetDefinition } from './subnet-definition.ts';
 
 /** Cloud properties that describe the network itself; the others go back to the Director. */
@@ -63,8 +63,8 @@ function nameOf({ properties }: SubnetDefinition, { invocationId }: CallContext)
 async function findOrCreateNetwork(definition: SubnetDefinition, context: CallContext) {
   const { networks } = context.openstack;
   const description = markOf(definition, context);
-  const earlier =
-    context.attempt > 1 ? await lookTwice(() => networks.adopt(description), context.patience) : undefined;
+  const adopt = () => networks.adopt(description);
+  const earlier = await madeEarlier(adopt, context);
   if (earlier) {
     return earlier;
   }
@@ -77,11 +77,7 @@ async function findOrCreateNetwork(definition: SubnetDefinition, context: CallCo
     ...Object.fromEntries(passedOn),
   };
   return networks.create(request).catch((error) => {
-    const late = unconfirmed(
-      request.name,
-      () => networks.adopt(description),
-      ({ id }) => networks.delete(id),
-    );
+    const late = unconfirmed(request.name, adopt, ({ id }) => networks.delete(id));
     return cleanUpAndThrow(error, isAmbiguous(error) ? [[late]] : [], context.log);
   });
 }
@@ -93,10 +89,7 @@ async function findOrCreateSubnet(
 ): Promise<Subnet> {
   const { subnets } = context.openstack;
   const request = subnetRequest(networkId, definition, context);
-  const earlier =
-    context.attempt > 1
-      ? await lookTwice(() => subnets.adopt(request.description), context.patience)
-      : undefined;
+  const earlier = await madeEarlier(() => subnets.adopt(request.description), context);
   return earlier ?? subnets.create(request);
 }
 

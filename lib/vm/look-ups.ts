@@ -1,5 +1,6 @@
 import type { CallContext } from '../cpi/call-context.ts';
 import { CloudError } from '../cpi/errors.ts';
+import { madeEarlier } from '../cpi/made-earlier.ts';
 import { findFloatingIp } from '../network/floating-ip.ts';
 import { findPool } from '../network/load-balancer.ts';
 import { resolveSecurityGroups } from '../network/security-groups.ts';
@@ -9,7 +10,6 @@ import type { Port } from '../openstack/neutron/ports.ts';
 import type { Flavor } from '../openstack/nova/flavors.ts';
 import type { Server } from '../openstack/nova/servers.ts';
 import type { Pool } from '../openstack/octavia/pools.ts';
-import { lookTwice } from '../openstack/send-once.ts';
 import type { VmPlan } from './vm-plan.ts';
 
 /** What the cloud has of all that a VM needs. */
@@ -41,8 +41,8 @@ export async function lookUp(plan: VmPlan, context: CallContext): Promise<FoundR
     vipAddress ? findFloatingIp(vipAddress, openstack) : undefined,
     Promise.all(poolNames.map((name) => findPool(name, openstack))),
     plan.arePairsChecked ? checkVrrpPorts(plan.addressPairs, openstack) : undefined,
-    context.attempt > 1 ? earlierServer(plan, context) : undefined,
-    context.attempt > 1 && hasNetworkService ? earlierPorts(plan, context) : [],
+    madeEarlier(() => openstack.servers.adopt(plan.name), context),
+    hasNetworkService ? earlierPorts(plan, context) : [],
   ]);
   return {
     securityGroups,
@@ -95,21 +95,14 @@ async function checkKeyPair(name: string | undefined, { openstack }: CallContext
   }
 }
 
-function earlierServer({ name }: VmPlan, { openstack, patience }: CallContext): Promise<Server | undefined> {
-  return lookTwice(() => openstack.servers.adopt(name), patience);
-}
-
-async function earlierPorts(
-  { name, networks }: VmPlan,
-  { openstack, patience }: CallContext,
-): Promise<Port[]> {
+async function earlierPorts({ name, networks }: VmPlan, context: CallContext): Promise<Port[]> {
   if (!networks.privateNetworks.some(({ type }) => type === 'manual')) {
     return [];
   }
-  const found = await lookTwice(async () => {
-    const ports = (await openstack.ports.list({ name })).filter((port) => port.name === name);
+  const found = await madeEarlier(async () => {
+    const ports = (await context.openstack.ports.list({ name })).filter((port) => port.name === name);
     return ports.length > 0 ? ports : undefined;
-  }, patience);
+  }, context);
   return found ?? [];
 }
 

@@ -8,6 +8,7 @@ import {
   type Cpi,
   type CpiOptions,
   directorRequest,
+  openstackProperties,
   refuseSecrets,
   startCpi,
 } from '../support/cpi.ts';
@@ -125,14 +126,7 @@ async function stageFor(
   };
   const properties: CpiOptions['properties'] = {
     openstack: {
-      auth_url: injector.authUrl,
-      username: cloud.user,
-      api_key: cloud.password,
-      project: cloud.project,
-      domain: cloud.domain,
-      region: cloud.region,
-      default_key_name: cloud.keypair,
-      default_security_groups: ['bosh'],
+      ...openstackProperties(cloud, injector.authUrl),
       ...options.openstack,
     },
     agent: {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stemcellArchive, stemcellProperties } from '../acceptance/stemcell-archive.ts';
 import type { CloudDescription, FaultInjector } from '../support/cloud.ts';
-import { directorRequest } from '../support/cpi.ts';
+import { directorRequest, openstackProperties } from '../support/cpi.ts';
 import { startEmbeddedCloud } from '../support/embedded/index.ts';
 import { startFaultInjector } from '../support/fault-injector.ts';
 import { added, Operator } from '../support/operator.ts';
@@ -69,16 +69,7 @@ function configuration(cloud: CloudDescription, injector: FaultInjector): object
     cloud: {
       plugin: 'openstack',
       properties: {
-        openstack: {
-          auth_url: injector.authUrl,
-          username: cloud.user,
-          api_key: cloud.password,
-          project: cloud.project,
-          domain: cloud.domain,
-          region: cloud.region,
-          default_key_name: cloud.keypair,
-          default_security_groups: ['bosh'],
-        },
+        openstack: openstackProperties(cloud, injector.authUrl),
         agent: { mbus: 'nats://nats:not-used@10.0.0.6:4222' },
       },
     },

@@ -3,7 +3,7 @@ import { deepStrictEqual } from 'node:assert';
 import { randomBytes } from 'node:crypto';
 import { styleText } from 'node:util';
 import { stemcellArchive, stemcellProperties } from '../acceptance/stemcell-archive.ts';
-import { startCpi } from '../support/cpi.ts';
+import { openstackProperties, startCpi } from '../support/cpi.ts';
 import { startEmbeddedCloud } from '../support/embedded/index.ts';
 import { startFaultInjector } from '../support/fault-injector.ts';
 
@@ -17,16 +17,7 @@ const injector = await startFaultInjector({ authUrl: cloud.auth_url });
 const cpi = await startCpi({
   run: 'process',
   properties: {
-    openstack: {
-      auth_url: injector.authUrl,
-      username: cloud.user,
-      api_key: cloud.password,
-      project: cloud.project,
-      domain: cloud.domain,
-      region: cloud.region,
-      default_key_name: cloud.keypair,
-      default_security_groups: ['bosh'],
-    },
+    openstack: openstackProperties(cloud, injector.authUrl),
     agent: { mbus: 'nats://nats:not-used@10.0.0.6:4222' },
   },
   secrets: () => embedded.secrets,

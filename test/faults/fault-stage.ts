@@ -3,7 +3,7 @@ import { functions } from '#functions/index.ts';
 import type { CpiMethod } from '#lib/cpi/methods.ts';
 import { embeddedStage, MARKED } from '../acceptance/stage.ts';
 import type { CloudDescription, FaultInjector, RecordedRequest } from '../support/cloud.ts';
-import { directorRequest, refuseSecrets } from '../support/cpi.ts';
+import { directorRequest, openstackProperties, refuseSecrets } from '../support/cpi.ts';
 import type { EmbeddedCloud, EmbeddedCloudOptions } from '../support/embedded/index.ts';
 import { RETRIES } from './faults.ts';
 
@@ -49,14 +49,7 @@ export async function faultStage(options: EmbeddedCloudOptions = {}): Promise<Fa
   const secrets = [...embedded.secrets, ...Object.values(MARKED)];
   const properties = (call: Call, { retries = RETRIES, stateTimeout = 5 }: Attempt) => ({
     openstack: {
-      auth_url: injector.authUrl,
-      username: cloud.user,
-      api_key: cloud.password,
-      project: cloud.project,
-      domain: cloud.domain,
-      region: cloud.region,
-      default_key_name: cloud.keypair,
-      default_security_groups: ['bosh'],
+      ...openstackProperties(cloud, injector.authUrl),
       state_timeout: stateTimeout,
       wait_resource_poll_interval: 0,
       ...call.openstack,

@@ -7,6 +7,7 @@ import { text } from 'node:stream/consumers';
 import { functions } from '#functions/index.ts';
 import type { CpiMethod } from '#lib/cpi/methods.ts';
 import { answer } from '#lib/invoke/answer.ts';
+import type { CloudDescription } from './cloud.ts';
 
 /** What one call of the CPI gave. */
 export interface Outcome {
@@ -108,6 +109,20 @@ function base64Forms(secret: string): string[] {
     // Characters that also hold bits of what stands before or after it are left out.
     return bytes.toString('base64').slice(Math.ceil((before * 8) / 6), Math.floor((bytes.length * 8) / 6));
   });
+}
+
+/** The least of `openstack` that makes everything work on a test cloud. */
+export function openstackProperties(cloud: CloudDescription, authUrl: string): Record<string, unknown> {
+  return {
+    auth_url: authUrl,
+    username: cloud.user,
+    api_key: cloud.password,
+    project: cloud.project,
+    domain: cloud.domain,
+    region: cloud.region,
+    default_key_name: cloud.keypair,
+    default_security_groups: ['bosh'],
+  };
 }
 
 /** A request as the Director writes it. */
