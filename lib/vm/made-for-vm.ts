@@ -34,22 +34,13 @@ export class MadeForVm {
     this.server = unconfirmed(
       name,
       () => servers.adopt(name),
-      async ({ id }) => {
-        await servers.delete(id);
-        await servers.waitUntilGone(id);
-      },
+      ({ id }) => servers.deleteAndWait(id),
     );
   }
 
   addServer(id: string): void {
     const { servers } = this.#context.openstack;
-    this.server = {
-      id,
-      remove: async () => {
-        await servers.delete(id);
-        await servers.waitUntilGone(id);
-      },
-    };
+    this.server = { id, remove: () => servers.deleteAndWait(id) };
   }
 
   /** A port whose creation was never confirmed. */

@@ -149,6 +149,11 @@ export class Servers {
     }
   }
 
+  async deleteAndWait(id: string): Promise<void> {
+    await this.delete(id);
+    await this.waitUntilGone(id);
+  }
+
   /** Adds and overwrites; never removes. @returns all metadata of the server, as Nova echoes it */
   async updateMetadata(id: string, metadata: Record<string, string>): Promise<Record<string, string>> {
     const answer = await this.#nova.post<{ metadata?: Record<string, string> }>(
@@ -199,7 +204,7 @@ export class Servers {
         look: () => this.find(id),
         state: (server) => server.status,
         targets: GONE,
-        reached: (server) => server.status === 'SOFT_DELETED',
+        reached: isGone,
         failed: (server) => {
           const failing = server.status === 'ERROR' && !isBeingDeleted(server);
           errors = failing ? errors + 1 : 0;
@@ -213,7 +218,7 @@ export class Servers {
 
   async #isGoing(id: string): Promise<boolean> {
     const server = await this.find(id);
-    return server === undefined || isGone(server) || server['OS-EXT-STS:task_state'] === 'deleting';
+    return server === undefined || isGone(server) || isBeingDeleted(server);
   }
 
   async #reboot(id: string, type: 'SOFT' | 'HARD'): Promise<void> {
