@@ -184,3 +184,37 @@ def wait_until_schedulable(admin: Api) -> Part:
     poll('every backend known to the scheduler of Cinder',
          lambda: len(admin.get('volumev3', '/scheduler-stats/get_pools')['pools']) == len(cinder.BACKENDS))
     return {}
+
+
+def trial_servers(bosh: Api, found: Part) -> Part:
+    """One server on its way through everything in each zone: the first ones may find a part that is up, yet not ready."""
+
+    def start(zone: str) -> str:
+        return bosh.post('compute', '/servers', {'server': {
+            'name': f'trial-{zone}', 'availability_zone': zone, 'imageRef': found['image']['id'],
+            'flavorRef': found['flavors']['m1.tiny'], 'networks': [{'uuid': found['networks']['net-a']['id']}],
+        }})['server']['id']
+
+    def runs(server_id: str) -> bool:
+        status = bosh.get('compute', f'/servers/{server_id}')['server']['status']
+        if status == 'ERROR':
+            raise _TrialFailed
+        return status == 'ACTIVE'
+
+    def tried(zone: str) -> bool:
+        server_id = start(zone)
+        try:
+            return poll(f'a trial server in {zone}', lambda: runs(server_id))
+        except _TrialFailed:
+            return False
+        finally:
+            bosh.request('DELETE', 'compute', f'/servers/{server_id}')
+            poll(f'the trial server in {zone} gone', lambda: not bosh.find('compute', '/servers', id=server_id))
+
+    for zone in settings.ZONES:
+        poll(f'servers in {zone}', lambda zone=zone: tried(zone))
+    return {}
+
+
+class _TrialFailed(Exception):
+    pass

@@ -113,6 +113,8 @@ def filling(found: dict[str, Any]) -> list[Step]:
         step('credentials', lambda: resources.credentials(bosh)),
         step('schedulers', lambda: resources.wait_until_schedulable(admin),
              'nova-api', 'nova-scheduler', 'cinder-api', 'cinder-scheduler', 'cinder-volume', *computes),
+        step('trial servers', lambda: resources.trial_servers(bosh, found),
+             'networks', 'availability zones', 'flavors', 'image', 'schedulers', seconds=8),
     ]
 
 
