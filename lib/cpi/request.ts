@@ -1,4 +1,5 @@
 import { isRecord } from '../json.ts';
+import { type Resume, readResume } from '../lap/lap.ts';
 import { CpiError, NotSupported } from './errors.ts';
 
 const MAX_API_VERSION = 3;
@@ -9,6 +10,14 @@ export interface Invocation {
   /** Marks everything that the call creates. */
   id: string;
   attempt: number;
+  /** Longest time of this attempt in milliseconds; undefined: as long as the platform allows. */
+  lapMs: number | undefined;
+  /** How long ago the first attempt began, in milliseconds. */
+  elapsedMs: number;
+  /** What an earlier attempt handed on; empty where there was none, or where it was lost. */
+  resume: Resume;
+  /** The call is to be taken back. */
+  isCancelled: boolean;
 }
 
 /** A Director's request after its shape was checked. */
@@ -105,5 +114,27 @@ function invocation(value: unknown): Invocation | undefined {
   if (typeof attempt !== 'number' || !Number.isInteger(attempt) || attempt < 1) {
     throw new CpiError("Invalid request: 'invocation.attempt' must be an integer from 1");
   }
-  return { id: value.id, attempt };
+  const { cancel = false } = value;
+  if (typeof cancel !== 'boolean') {
+    throw new CpiError("Invalid request: 'invocation.cancel' must be true or false");
+  }
+  const lapMs = milliseconds(value.lap_ms, 'invocation.lap_ms');
+  return {
+    id: value.id,
+    attempt,
+    lapMs: lapMs === 0 ? undefined : lapMs,
+    elapsedMs: milliseconds(value.elapsed_ms, 'invocation.elapsed_ms') ?? 0,
+    resume: readResume(value.resume),
+    isCancelled: cancel,
+  };
+}
+
+function milliseconds(value: unknown, field: string): number | undefined {
+  if (value === undefined || value === null) {
+    return undefined;
+  }
+  if (typeof value !== 'number' || !Number.isFinite(value) || value < 0) {
+    throw new CpiError(`Invalid request: '${field}' must be a number of milliseconds`);
+  }
+  return value;
 }

@@ -1,3 +1,4 @@
+import type { Resume } from '../lap/lap.ts';
 import type { Redactor } from '../log/redactor.ts';
 import { OpenStackError, RegionRequiredError } from '../openstack/errors.ts';
 import { RegistryError } from '../registry/client.ts';
@@ -7,6 +8,19 @@ import { BoshError, CloudError, CpiError } from './errors.ts';
 export type CpiResponse =
   | { result: unknown; error: null; log: string }
   | { result: null; error: { type: string; message: string; ok_to_retry: boolean }; log: string };
+
+/** What a function answers: a response for BOSH, or that another attempt is to go on with the call. */
+export type FunctionAnswer = CpiResponse | Pending;
+
+export interface Pending {
+  pending: {
+    /** What is waited for. */
+    reason: string;
+    /** To be handed to the next attempt as it is. */
+    resume: Resume;
+  };
+  log: string;
+}
 
 export function success(result: unknown, log = ''): CpiResponse {
   return { result: result ?? null, error: null, log };

@@ -35,7 +35,10 @@ export async function invokeLocally(
   try {
     const { handler } = await load();
     const event = { ...request, invocation: { id: randomUUID(), attempt: 1 }, config };
-    const response = await handler(event, { functionName: request.method, logSink: target.logSink });
+    const response = await handler(event, {
+      functionName: request.method,
+      inProcess: { logSink: target.logSink },
+    });
     return { ...response, log: '' };
   } catch (error) {
     const redactor = new Redactor(secretsOf([config, request.context]));

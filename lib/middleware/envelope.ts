@@ -15,7 +15,9 @@ export function envelope(): Middleware {
     const transcript = new Transcript();
     transcripts.set(request.context, transcript);
     request.context.cpi = {
-      log: new Logger(request.context.logSink ?? transcript.add, { requestId: requestIdOf(request.event) }),
+      log: new Logger(request.context.inProcess?.logSink ?? transcript.add, {
+        requestId: requestIdOf(request.event),
+      }),
     };
   };
 

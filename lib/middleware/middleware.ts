@@ -2,10 +2,20 @@ import type { Context } from 'aws-lambda';
 import type { CallContext } from '../cpi/call-context.ts';
 import type { LogSink } from '../log/logger.ts';
 
-/** Lambda's context; the binary adds where log lines go as they happen. */
+/** Lambda's context, with what else a function's surroundings may tell it. Nothing of it comes from the caller. */
 export interface FunctionContext extends Partial<Context> {
-  logSink?: LogSink;
+  /** Set where the binary runs the function itself: then the event's `config` is the whole configuration. */
+  inProcess?: InProcess;
+  /** Where one request may arrive twice, the function looks once more after creating something. */
+  mayBeDeliveredTwice?: boolean;
   cpi?: Partial<CallContext>;
+}
+
+export interface InProcess {
+  /** Takes log lines as they happen. */
+  logSink: LogSink;
+  /** Ends the attempt as soon as no change is being made. */
+  stopSignal?: AbortSignal;
 }
 
 /** What middy hands to each hook. */
@@ -16,7 +26,7 @@ export interface MiddlewareRequest {
   error: unknown;
 }
 
-type Hook = (request: MiddlewareRequest) => void;
+type Hook = (request: MiddlewareRequest) => void | Promise<void>;
 
 export interface Middleware {
   before?: Hook;

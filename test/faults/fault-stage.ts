@@ -78,7 +78,7 @@ export async function faultStage(options: EmbeddedCloudOptions = {}): Promise<Fa
           invocation: { id: attempt.id ?? randomUUID(), attempt: attempt.attempt ?? 1 },
           config: { cloud: { properties: properties(call, attempt) } },
         },
-        { functionName: method, logSink: (line) => lines.push(line) },
+        { functionName: method, inProcess: { logSink: (line) => lines.push(line) } },
       );
       refuseSecrets([JSON.stringify(answer), ...lines], [...secrets, ...embedded.secrets.slice(known)]);
       return answer;
