@@ -10,17 +10,20 @@ export interface Certificates {
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g;
 
-/** Certificates to trust beside the system's, from the configuration itself or from a file; an empty text means none. */
-export function certificates(options: unknown): Certificates {
+/**
+ * Certificates to trust beside the system's, from the configuration itself or from a file; an empty text means none.
+ * @param path of the options, for messages
+ */
+export function certificates(path: string, options: unknown): Certificates {
   const { ca_cert: text, ssl_ca_file: file } = isRecord(options) ? options : {};
   const inline = typeof text === 'string' ? text.trim() : '';
   if (inline) {
-    return checkedPem('openstack.connection_options.ca_cert', inline);
+    return checkedPem(`${path}.ca_cert`, inline);
   }
   if (typeof file !== 'string' || file === '') {
     return { pem: undefined, problems: [] };
   }
-  const property = 'openstack.connection_options.ssl_ca_file';
+  const property = `${path}.ssl_ca_file`;
   try {
     const content = readFileSync(file, 'utf8').trim();
     return content ? checkedPem(property, content) : { pem: undefined, problems: [] };

@@ -8,19 +8,21 @@ import type { MigrationPolicy } from '../openstack/cinder/volumes.ts';
 import type { EndpointInterface } from '../openstack/keystone/catalog.ts';
 import type { Credentials } from '../openstack/keystone/credentials.ts';
 import type { SessionOptions } from '../openstack/session.ts';
-import type { Patience } from '../openstack/wait-for.ts';
+import type { PatienceSettings } from '../openstack/wait-for.ts';
 import type { RegistrySettings } from '../registry/client.ts';
 import { certificates } from './certificates.ts';
+import { deepFreeze } from './deep-freeze.ts';
 import { problemsOf } from './problems.ts';
 import type { ConfigurationSections } from './schema.ts';
 import { secretsOf } from './secrets.ts';
+import { withoutNulls } from './without-nulls.ts';
 
 /** What the CPI is told once per invocation: validated, complete with defaults, frozen. */
 export interface Configuration {
   readonly session: SessionOptions;
   readonly connection: ConnectionSettings;
   readonly retry: RetryPolicy;
-  readonly patience: Patience;
+  readonly patience: PatienceSettings;
   readonly cloud: CloudSettings;
   /** Undefined values are those that are not configured. */
   readonly registry: RegistrySettings;
@@ -66,7 +68,7 @@ export function parseConfiguration(properties: unknown, environment: ProxySettin
   if (!hasOpenStack(sections)) {
     throw invalid(["No 'openstack' properties specified."]);
   }
-  const ca = certificates(sections.openstack.connection_options);
+  const ca = certificates('openstack.connection_options', sections.openstack.connection_options);
   const problems = [...problemsOf(sections, environment), ...ca.problems];
   if (problems.length > 0 || !isValid(sections)) {
     throw invalid(problems);
@@ -196,24 +198,4 @@ function hasOpenStack(value: unknown): value is { openstack: Record<string, unkn
 
 function isValid(value: unknown): value is ConfigurationSections {
   return validators.configuration(value);
-}
-
-/** A null value equals an absent key, at any depth. */
-function withoutNulls(value: unknown): unknown {
-  if (Array.isArray(value)) {
-    return value.map(withoutNulls);
-  }
-  if (!isRecord(value)) {
-    return value;
-  }
-  const kept = Object.entries(value).filter(([, inner]) => inner !== null);
-  return Object.fromEntries(kept.map(([name, inner]) => [name, withoutNulls(inner)]));
-}
-
-function deepFreeze<T>(value: T): T {
-  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
-    Object.freeze(value);
-    Object.values(value).forEach(deepFreeze);
-  }
-  return value;
 }

@@ -3,6 +3,7 @@ import type { ProxySettings } from '../http/proxy.ts';
 import { isRecord } from '../json.ts';
 import { registryUrl } from '../registry/client.ts';
 import { violations } from '../validation/violations.ts';
+import { environmentProblems, isHttpUrl } from './urls.ts';
 
 const CREDENTIALS =
   'username and api_key or application_credential_id and application_credential_secret is required';
@@ -40,23 +41,10 @@ function urlProblems(openstack: Record<string, unknown>): string[] {
   return problems;
 }
 
-function environmentProblems({ httpProxy, httpsProxy }: ProxySettings): string[] {
-  const isWrong = (proxy: string | undefined) =>
-    proxy && !isHttpUrl(proxy.includes('://') ? proxy : `http://${proxy}`);
-  return [
-    ...(isWrong(httpProxy) ? ['the environment variable http_proxy must be a URL'] : []),
-    ...(isWrong(httpsProxy) ? ['the environment variable https_proxy must be a URL'] : []),
-  ];
-}
-
 function registryProblems(registry: unknown): string[] {
   const endpoint = isRecord(registry) ? registry.endpoint : undefined;
   const isWrong = typeof endpoint === 'string' && endpoint !== '' && !isHttpUrl(registryUrl(endpoint));
   return isWrong ? ['registry.endpoint must be a URL'] : [];
-}
-
-function isHttpUrl(text: string): boolean {
-  return ['http:', 'https:'].includes(URL.parse(text)?.protocol ?? '');
 }
 
 /** What OpenStack or this CPI no longer has, with what to use instead. */

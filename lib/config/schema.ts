@@ -2,6 +2,8 @@ import Type, { type Static, type TSchema } from 'typebox';
 
 const url = () => Type.Optional(Type.String({ description: 'a URL' }));
 const string = () => Type.Optional(Type.String({ description: 'a string' }));
+const strings = () =>
+  Type.Optional(Type.Array(Type.String({ description: 'a string' }), { description: 'an array of strings' }));
 const boolean = () => Type.Optional(Type.Boolean({ description: 'true or false' }));
 const seconds = (minimum = 0) => Type.Optional(Type.Number({ description: 'a number of seconds', minimum }));
 const secondsOrText = () =>
@@ -18,11 +20,12 @@ const oneOf = <const T extends string[]>(...values: T) => {
   return Type.Optional(Type.Unsafe<T[number]>({ enum: values, description }));
 };
 
-/** What is read of `cloud.properties`, after keys with null values were dropped. Other keys are ignored. */
+/** What a function reads of `cloud.properties`, after keys with null values were dropped. Other keys are ignored. */
 export const configurationSchema = Type.Object({
   openstack: Type.Object(
     {
       auth_url: url(),
+      allowed_auth_urls: strings(),
       username: string(),
       api_key: string(),
       application_credential_id: string(),
@@ -47,9 +50,7 @@ export const configurationSchema = Type.Object({
         proxy: url(),
       }),
       default_key_name: string(),
-      default_security_groups: Type.Optional(
-        Type.Array(Type.String({ description: 'a string' }), { description: 'an array of strings' }),
-      ),
+      default_security_groups: strings(),
       default_volume_type: string(),
       boot_from_volume: boolean(),
       config_drive: oneOf('disk', 'cdrom'),
@@ -71,7 +72,57 @@ export const configurationSchema = Type.Object({
       sleep_duration: seconds(),
     }),
   }),
-  invoker: open({ target: oneOf('local') }),
 });
 
 export type ConfigurationSections = Static<typeof configurationSchema>;
+
+const byMethod = () =>
+  Type.Optional(
+    Type.Record(Type.String(), Type.String({ description: 'a string', minLength: 1 }), {
+      description: 'an object with a string for each method',
+    }),
+  );
+
+/** What the binary reads of `cloud.properties` for itself: where functions run, and where they find stemcells. */
+export const invokerSchema = Type.Object({
+  invoker: open({
+    target: oneOf('local', 'lambda', 'http', 'qinling'),
+    lap_seconds: Type.Optional(
+      Type.Number({ description: 'a number of seconds above 0', exclusiveMinimum: 0 }),
+    ),
+    lambda: open({
+      region: string(),
+      endpoint: url(),
+      prefix: string(),
+      qualifier: string(),
+      access_key_id: string(),
+      secret_access_key: string(),
+      session_token: string(),
+      profile: string(),
+      role_arn: string(),
+      ca_cert: string(),
+      proxy: url(),
+    }),
+    http: open({
+      url: url(),
+      urls: byMethod(),
+      token: string(),
+      sigv4: open({ region: string(), service: string() }),
+      ca_cert: string(),
+      proxy: url(),
+    }),
+    qinling: open({ functions: byMethod(), endpoint: url() }),
+  }),
+  stemcells: open({
+    bucket: string(),
+    prefix: string(),
+    endpoint: url(),
+    region: string(),
+    path_style: boolean(),
+    ca_cert: string(),
+    access_key_id: string(),
+    secret_access_key: string(),
+  }),
+});
+
+export type InvokerSections = Static<typeof invokerSchema>;
