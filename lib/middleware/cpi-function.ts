@@ -8,6 +8,7 @@ import type { CpiResponse } from '../cpi/response.ts';
 import { argumentList } from './argument-list.ts';
 import { clients } from './clients.ts';
 import { envelope } from './envelope.ts';
+import { httpEvent } from './http-event.ts';
 import type { FunctionContext } from './middleware.ts';
 import { requestLog } from './request-log.ts';
 import { requestShape } from './request-shape.ts';
@@ -27,6 +28,7 @@ const SILENT: ReadonlySet<CpiMethod> = new Set(['info', 'configure_networks']);
 /** Makes a CPI method a function. `info` has no configuration and no clients, since it must answer without either. */
 export function cpiFunction<M extends CpiMethod>(method: M, step: Step<M>): CpiHandler {
   const stack = middy()
+    .use(httpEvent())
     .use(envelope())
     .use(requestShape(method))
     .use(method === 'info' ? [] : clients())
