@@ -61,6 +61,8 @@ export interface RecordedRequest {
   bodyBytes: number;
   /** Undefined while no answer was given, or where the injector cut the connection. */
   status?: number;
+  /** What the cloud said, even where nobody heard of it; undefined when it never saw the request. */
+  cloudStatus?: number;
 }
 
 export interface RequestMatch {
@@ -76,8 +78,8 @@ export type Fault =
   | { status: number; body?: unknown; headers?: Record<string, string> }
   /** Cloud carries the request out, the client gets this answer instead. */
   | { status: number; body?: unknown; headers?: Record<string, string>; afterForwarding: true }
-  /** Connection reset before the cloud saw the request, or after the cloud carried it out. */
-  | { reset: 'before' | 'after' }
+  /** Connection reset before the cloud saw the request, or after the cloud carried it out; and what is done just before. */
+  | { reset: 'before' | 'after'; first?: () => Promise<void> }
   /** Connection reset after this many bytes of the request's body arrived. */
   | { resetAfterBytes: number }
   /** Answer is held back this long. */

@@ -145,6 +145,7 @@ class Injector {
     const fault = faults.find((candidate) => !('delayMs' in candidate)) ?? { delayMs: 0 };
     const delay = faults.reduce((sum, each) => sum + ('delayMs' in each ? each.delayMs : 0), 0);
     if ('reset' in fault && fault.reset === 'before') {
+      await fault.first?.();
       cut(request);
       return;
     }
@@ -162,8 +163,10 @@ class Injector {
       cut(request);
       return;
     }
+    record.cloudStatus = answer.status;
     await this.#pause(delay);
     if ('reset' in fault) {
+      await fault.first?.();
       cut(request);
     } else if ('status' in fault) {
       give(record, response, fault);

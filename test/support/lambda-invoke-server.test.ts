@@ -59,6 +59,10 @@ function invoke(name: string, event: unknown = {}, headers: Record<string, strin
   });
 }
 
+async function echoed(name: string): Promise<{ pid: number; remainingMs: number }> {
+  return JSON.parse(await (await invoke(name)).text());
+}
+
 async function functionError(response: Response): Promise<unknown> {
   expect(response.status).toBe(200);
   expect(response.headers.get('x-amz-function-error')).toBe('Unhandled');
@@ -85,14 +89,14 @@ describe('the Lambda Invoke server', () => {
   });
 
   it('tells functions how much time they have', async () => {
-    const { remainingMs } = await (await invoke('echo')).json();
+    const { remainingMs } = await echoed('echo');
 
     expect(remainingMs).toBeGreaterThan(890_000);
     expect(remainingMs).toBeLessThanOrEqual(900_000);
   });
 
   it('uses a process again, for the same function only and one invocation at a time', async () => {
-    const pidOf = async (name: string): Promise<number> => (await (await invoke(name)).json()).pid;
+    const pidOf = async (name: string) => (await echoed(name)).pid;
 
     const [first, second, other] = [await pidOf('coloured'), await pidOf('coloured'), await pidOf('echo')];
     const atOnce = await Promise.all([pidOf('coloured'), pidOf('coloured')]);
