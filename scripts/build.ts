@@ -1,4 +1,4 @@
-/** Makes dist/cpi, which runs dist/cpi.cjs with the Node.js that the project is pinned to. */
+/** Makes dist/cpi, which runs dist/cpi.cjs with the Node.js that the project is pinned to, and dist/serve.cjs, a server. */
 import { chmod, writeFile } from 'node:fs/promises';
 import { relative } from 'node:path';
 import { type BuildOptions, build, type Plugin } from 'esbuild';
@@ -23,6 +23,12 @@ const functionsApart: Plugin = {
     onResolve({ filter: /^#functions\/index\.ts$/ }, () => ({ path: './functions.cjs', external: true })),
 };
 await build({ ...options, entryPoints: ['bin/cpi.ts'], outfile: 'dist/cpi.cjs', plugins: [functionsApart] });
+await build({
+  ...options,
+  entryPoints: ['bin/serve.ts'],
+  outfile: 'dist/serve.cjs',
+  plugins: [functionsApart],
+});
 await build({ ...options, entryPoints: ['functions/index.ts'], outfile: 'dist/functions.cjs' });
 
 // BOSH's PATH may lead to another Node.js, or to none. A small young generation keeps an image upload below 100 MB.

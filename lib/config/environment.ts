@@ -8,3 +8,11 @@ export function proxyEnvironment(environment: NodeJS.ProcessEnv = process.env): 
     noProxy: environment.no_proxy ?? environment.NO_PROXY,
   };
 }
+
+/** How the server that hosts functions was told to run. `PORT` is what Knative sets. */
+export function serverEnvironment(environment: NodeJS.ProcessEnv = process.env): {
+  token: string | undefined;
+  port: string | undefined;
+} {
+  return { token: environment.CPI_SERVE_TOKEN, port: environment.PORT };
+}
