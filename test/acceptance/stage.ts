@@ -47,10 +47,15 @@ export interface Stage {
   close(): Promise<void>;
 }
 
+export interface InvokerOption {
+  /** Where functions run; in the CPI's own process by default. */
+  invoker?: Record<string, unknown>;
+}
+
 /** The embedded OpenStack, with waits and retries that take no time. */
 export async function embeddedStage(
   run: CpiOptions['run'] = 'here',
-  options: EmbeddedCloudOptions = {},
+  { invoker, ...options }: EmbeddedCloudOptions & InvokerOption = {},
 ): Promise<Stage> {
   const embedded = await startEmbeddedCloud({ keepImageBytes: true, ...options });
   const { registryEndpoint: registry } = embedded;
@@ -62,6 +67,7 @@ export async function embeddedStage(
     openstack: { state_timeout: 5, wait_resource_poll_interval: 0 },
     properties: {
       retry_config: { default: { max_attempts: 3, sleep_duration: 0 } },
+      ...(invoker && { invoker }),
     },
     registry: { user: registry.user, password: registry.password },
   });
@@ -77,7 +83,7 @@ export async function embeddedStage(
 }
 
 /** A real OpenStack, through dist/cpi; the registry is the tests' own. */
-export async function realStage(cloud: CloudDescription): Promise<Stage> {
+export async function realStage(cloud: CloudDescription, { invoker }: InvokerOption = {}): Promise<Stage> {
   const registryHost = await startEmbeddedCloud();
   const { registryEndpoint: registry } = registryHost;
   const stage = await stageFor(cloud, {
@@ -86,7 +92,10 @@ export async function realStage(cloud: CloudDescription): Promise<Stage> {
     entries: () => registryHost.registry,
     secrets: () => [cloud.password, cloud.application_credential.secret, registry.password],
     openstack: { state_timeout: 60, wait_resource_poll_interval: 1 },
-    properties: { retry_config: { default: { max_attempts: 3, sleep_duration: 0.2 } } },
+    properties: {
+      retry_config: { default: { max_attempts: 3, sleep_duration: 0.2 } },
+      ...(invoker && { invoker }),
+    },
     registry: { user: registry.user, password: registry.password },
   });
   return {
@@ -179,5 +188,8 @@ export async function invoke(
   };
   const response = await handler(event, { functionName: method });
   refuseSecrets([JSON.stringify(response)], stage.secrets());
+  if ('pending' in response) {
+    throw new Error(`not done: ${response.pending.reason}`);
+  }
   return response;
 }

@@ -1,0 +1,5 @@
+import { embeddedStage } from '../acceptance/stage.ts';
+import { acceptance } from './acceptance.ts';
+import { serverlessOffline } from './platforms.ts';
+
+acceptance(serverlessOffline, ({ invoker }) => embeddedStage('process', { invoker }));
