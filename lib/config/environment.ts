@@ -16,3 +16,18 @@ export function serverEnvironment(environment: NodeJS.ProcessEnv = process.env):
 } {
   return { token: environment.CPI_SERVE_TOKEN, port: environment.PORT };
 }
+
+/** Where a deployed function was told to find its own configuration: the name of a parameter, or JSON. */
+export interface ConfigurationEnvironment {
+  parameter: string | undefined;
+  json: string | undefined;
+}
+
+export function configurationEnvironment(
+  environment: NodeJS.ProcessEnv = process.env,
+): ConfigurationEnvironment {
+  return {
+    parameter: environment.CPI_CONFIG_PARAMETER || undefined,
+    json: environment.CPI_CONFIG || undefined,
+  };
+}

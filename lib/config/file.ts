@@ -15,11 +15,7 @@ export async function readConfigFile(path: string): Promise<ConfigFile> {
       { cause },
     );
   });
-  const properties = cloudProperties(parsed(path, text));
-  if (properties === undefined) {
-    throw new CpiError(`Could not find cloud properties in the configuration '${path}'`);
-  }
-  return { cloud: { properties } };
+  return { cloud: { properties: cloudProperties(parsed(path, text), `configuration '${path}'`) } };
 }
 
 /** A parser's message would show a part of the text. */
@@ -31,8 +27,15 @@ function parsed(path: string, text: string): unknown {
   }
 }
 
-function cloudProperties(content: unknown): Record<string, unknown> | undefined {
+/**
+ * @param source for messages
+ * @throws {CpiError} when there are none
+ */
+export function cloudProperties(content: unknown, source: string): Record<string, unknown> {
   const cloud = isRecord(content) ? content.cloud : undefined;
   const properties = isRecord(cloud) ? cloud.properties : undefined;
-  return isRecord(properties) ? properties : undefined;
+  if (!isRecord(properties)) {
+    throw new CpiError(`Could not find cloud properties in the ${source}`);
+  }
+  return properties;
 }
