@@ -1,5 +1,7 @@
-/** `npm run bench -- startup`, or `lifecycle`, on a real OpenStack or with `--embedded` on the embedded one. */
+/** `npm run bench -- startup`, `functions`, `concurrency`, or `lifecycle`: on a real OpenStack, or with `--embedded`. */
 import { parseArgs } from 'node:util';
+import { concurrency } from './concurrency.ts';
+import { functions } from './functions.ts';
 import { lifecycle } from './lifecycle.ts';
 import { startup } from './startup.ts';
 
@@ -15,8 +17,14 @@ try {
     case 'lifecycle':
       await lifecycle({ isEmbedded: values.embedded });
       break;
+    case 'functions':
+      await functions();
+      break;
+    case 'concurrency':
+      await concurrency();
+      break;
     default:
-      throw new Error('Usage: npm run bench -- startup | lifecycle [--embedded]');
+      throw new Error('Usage: npm run bench -- startup | lifecycle [--embedded] | functions | concurrency');
   }
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);

@@ -50,7 +50,7 @@ export async function functionServer(): Promise<Platform> {
   const token = `MARKED-SECRET-${randomUUID()}`;
   const { process: server, ready } = await start(
     process.execPath,
-    ['bin/serve.ts', '--host', '127.0.0.1', '--port', '0'],
+    ['dist/serve.cjs', '--host', '127.0.0.1', '--port', '0'],
     { CPI_SERVE_TOKEN: token },
     /serving on port (\d+)/,
   );
