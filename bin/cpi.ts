@@ -31,7 +31,14 @@ async function main(): Promise<CpiResponse> {
     loadFunctions: async () => (await import('#functions/index.ts')).functions,
     logSink: log,
   };
-  return answer(await readInput(), options);
+  return answer(await readInput(), { ...options, stopSignal: stopSignal() });
+}
+
+/** Only from here on is there something to bring to an end. */
+function stopSignal(): AbortSignal {
+  const controller = new AbortController();
+  process.on('SIGTERM', () => controller.abort()).on('SIGINT', () => controller.abort());
+  return controller.signal;
 }
 
 /** The call goes on, even if nobody reads its log any more. */

@@ -18,7 +18,7 @@ export function createAgent(
 }
 
 /** Node's own roots, the machine's (where the operator's stemcell keeps a company's CA), and the configured ones. */
-function trustedCertificates(ca: string | undefined): string[] {
+export function trustedCertificates(ca: string | undefined): string[] {
   const system = typeof tls.getCACertificates === 'function' ? tls.getCACertificates('system') : [];
   return [...new Set([...tls.rootCertificates, ...system, ...(ca ? [ca] : [])])];
 }

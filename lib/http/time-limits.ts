@@ -3,6 +3,9 @@ import type { Socket } from 'node:net';
 import tls from 'node:tls';
 import type { ConnectionSettings } from './connection-settings.ts';
 
+/** Of silence, before TCP asks whether the peer is there: what sits between forgets silent connections. */
+const PROBE_AFTER_MS = 30_000;
+
 /**
  * Ends a request whose connection takes too long to be made, or on which nothing moves for too long.
  * @param onConnected is told once the server may get something of the request
@@ -26,6 +29,8 @@ export function limitTimes(
   const watchSocket = (socket: Socket) => {
     const connected = () => {
       clearTimeout(connecting);
+      // Node's own option is for connections that wait for a request, not for one that waits for an answer.
+      socket.setKeepAlive(true, PROBE_AFTER_MS);
       onConnected();
       const idleLimitMs = () => (request.writableFinished ? settings.readTimeoutMs : settings.writeTimeoutMs);
       const onIdle = () => abort(request.writableFinished ? 'read' : 'write', idleLimitMs());

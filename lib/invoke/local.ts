@@ -1,51 +1,38 @@
-import { randomUUID } from 'node:crypto';
-import { readConfigFile } from '../config/file.ts';
-import { secretsOf } from '../config/secrets.ts';
-import { NotImplemented } from '../cpi/errors.ts';
-import { boshError, type CpiResponse, defect, failure } from '../cpi/response.ts';
-import { Logger, type LogSink } from '../log/logger.ts';
-import { Redactor } from '../log/redactor.ts';
+import { boshError, defect, failure } from '../cpi/response.ts';
+import type { Logger, LogSink } from '../log/logger.ts';
 import type { CpiHandler } from '../middleware/cpi-function.ts';
+import type { Target } from './target.ts';
 
 /** Where functions come from: by method, each loaded when it is called. */
 export type FunctionTable = Readonly<Record<string, () => Promise<{ handler: CpiHandler }>>>;
 
-export interface LocalTarget {
-  configPath: string;
+/** Functions in this process. A defect of one would be the same at the next attempt: it is an answer. */
+export function localTarget(options: {
   loadFunctions: () => Promise<FunctionTable>;
   /** Takes log lines as they happen. */
   logSink: LogSink;
-}
-
-/**
- * Runs the method's function in this process.
- * @throws {NotImplemented} for an unknown method
- * @throws {CpiError} when the configuration cannot be read
- */
-export async function invokeLocally(
-  request: Record<string, unknown> & { method: string },
-  target: LocalTarget,
-): Promise<CpiResponse> {
-  const functions = await target.loadFunctions();
-  const load = Object.hasOwn(functions, request.method) ? functions[request.method] : undefined;
-  if (!load) {
-    throw new NotImplemented(`Method is not known, got '${request.method}'`);
-  }
-  const config = await readConfigFile(target.configPath);
-  try {
-    const { handler } = await load();
-    const event = { ...request, invocation: { id: randomUUID(), attempt: 1 }, config };
-    const response = await handler(event, {
-      functionName: request.method,
-      inProcess: { logSink: target.logSink },
-    });
-    return { ...response, log: '' };
-  } catch (error) {
-    const redactor = new Redactor(secretsOf([config, request.context]));
-    const known = boshError(error);
-    if (!known && error instanceof Error) {
-      new Logger(target.logSink, { redactor }).error(`method failed: ${error.stack}`);
-    }
-    return failure(known ?? defect(error), redactor);
-  }
+  log: Logger;
+}): Target {
+  const { loadFunctions, logSink, log } = options;
+  return {
+    describe: (method) => `Function '${method}'`,
+    isInterruptible: true,
+    invoke: async ({ method, event, stopSignal }) => {
+      try {
+        const load = (await loadFunctions())[method];
+        if (!load) {
+          throw new Error(`there is no function for ${method}`);
+        }
+        const { handler } = await load();
+        const inProcess = { logSink, ...(stopSignal ? { stopSignal } : {}) };
+        return { kind: 'answered', answer: await handler(event, { functionName: method, inProcess }) };
+      } catch (error) {
+        const known = boshError(error);
+        if (!known && error instanceof Error) {
+          log.error(`method failed: ${error.stack}`);
+        }
+        return { kind: 'answered', answer: failure(known ?? defect(error), log.redactor) };
+      }
+    },
+  };
 }

@@ -1,6 +1,8 @@
 import { EndpointNotFoundError, RegionRequiredError } from '../errors.ts';
 
-export type ServiceType = 'compute' | 'image' | 'volume' | 'network' | 'load-balancer';
+export type ServiceType = 'compute' | 'image' | 'volume' | 'network' | 'load-balancer' | 'function-engine';
+/** By service, as a catalog would have them. */
+export type Endpoints = Partial<Record<ServiceType, string>>;
 export type EndpointInterface = 'public' | 'internal' | 'admin';
 
 /** https://docs.openstack.org/api-ref/identity/v3/#get-service-catalog */
@@ -29,18 +31,31 @@ const RULES: Record<ServiceType, ServiceRule[]> = {
     // Before Octavia, load balancers were an extension of Neutron, with the same paths and bodies.
     { types: ['network'], base: (url) => `${url.replace(/\/v2\.0$/, '')}/v2.0` },
   ],
+  'function-engine': [{ types: ['function-engine'], base: functionEngineUrl }],
 };
+
+function functionEngineUrl(url: string): string {
+  return `${url.replace(/\/+$/, '').replace(/\/v1$/, '')}/v1`;
+}
 
 /** The endpoints that a token gives access to, narrowed to one region and interface. */
 export class Catalog {
   readonly #entries: CatalogEntry[];
   readonly #region: string | undefined;
   readonly #interface: EndpointInterface;
+  readonly #overrides: Endpoints;
 
-  constructor(entries: CatalogEntry[], region: string | undefined, endpointInterface: EndpointInterface) {
+  /** @param overrides URLs that count instead of the catalog's */
+  constructor(
+    entries: CatalogEntry[],
+    region: string | undefined,
+    endpointInterface: EndpointInterface,
+    overrides: Endpoints = {},
+  ) {
     this.#entries = entries;
     this.#region = region;
     this.#interface = endpointInterface;
+    this.#overrides = overrides;
   }
 
   /** In any region: one that the configured region lacks is an error, not an absence. */
@@ -54,6 +69,10 @@ export class Catalog {
    * @throws {RegionRequiredError} when several regions offer the service and none is configured
    */
   endpoint(service: ServiceType): string {
+    const override = this.#overrides[service];
+    if (override !== undefined) {
+      return RULES[service][0]?.base(override) ?? override;
+    }
     const urls = this.#urls(service);
     const regions = new Set(urls.map(({ region }) => region));
     const [first] = urls;

@@ -1,0 +1,287 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CloudError } from '../cpi/errors.ts';
+import type { CpiMethod } from '../cpi/methods.ts';
+import { type CpiResponse, failure } from '../cpi/response.ts';
+import type { Logger, LogSink } from '../log/logger.ts';
+import { type ReadAnswer, readAnswer } from './function-answer.ts';
+import { marksOf } from './marks.ts';
+import type { Attempt, Outcome, Target } from './target.ts';
+
+export interface Call {
+  method: CpiMethod;
+  /** What every attempt is sent, beside its `invocation`. */
+  request: Record<string, unknown>;
+  /** Longest time of one attempt; undefined: as long as it takes. */
+  lapMs: number | undefined;
+  /** How long an attempt may still be at work after its lap. */
+  leaseMarginMs: number;
+  log: Logger;
+  /** Takes the functions' own log lines. */
+  logSink: LogSink;
+  /** Aborted when whoever asked for the call wants it to end. */
+  stopSignal?: AbortSignal | undefined;
+  limits?: Partial<Limits>;
+}
+
+interface Limits {
+  /** Attempts of one call, or of its cancellation. */
+  attempts: number;
+  /** Attempts in a row that end without an answer. */
+  brokenAttempts: number;
+  /** How long a function may have no room for an attempt. */
+  busyMs: number;
+  /** How long a function is at work that uploads, whatever its lap is: as long as platforms let it. */
+  uploadMs: number;
+}
+
+const LIMITS: Limits = { attempts: 1000, brokenAttempts: 3, busyMs: 600_000, uploadMs: 900_000 };
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 20_000;
+const GROWTH = 1.5;
+const JITTER = 0.25;
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+type End =
+  | { kind: 'response'; response: CpiResponse }
+  | { kind: 'failed'; reason: string }
+  /** Asked to, between two attempts. */
+  | { kind: 'stopped' };
+
+/**
+ * Invokes a method's function until there is a response: again at once when it says that it has more to do or when it has
+ * ended without an answer, and after its lease when it may still be at work, so that no two attempts ever change the cloud
+ * together. A call that cannot be brought to its end, or that is to stop, is cancelled: what it created is deleted, or the
+ * error says what may be left.
+ */
+export async function runAttempts(target: Target, call: Call): Promise<CpiResponse> {
+  return new Attempts(target, call).run();
+}
+
+class Attempts {
+  readonly #target: Target;
+  readonly #call: Call;
+  readonly #limits: Limits;
+  readonly #id = randomUUID();
+  readonly #marks: string[];
+  #attempt = 1;
+  #firstSentAt: number | undefined;
+  #resume: Record<string, unknown> | null = null;
+  /** Whether a function may have begun with any attempt. */
+  #isBegun = false;
+
+  constructor(target: Target, call: Call) {
+    this.#target = target;
+    this.#call = call;
+    this.#limits = { ...LIMITS, ...call.limits };
+    this.#marks = marksOf(call.method, this.#id);
+  }
+
+  async run(): Promise<CpiResponse> {
+    const onStop = () => this.#call.log.warn(`invoke ${this.#name} is asked to stop${this.#stopNote}`);
+    this.#call.stopSignal?.addEventListener('abort', onStop);
+    try {
+      return await this.#run();
+    } finally {
+      this.#call.stopSignal?.removeEventListener('abort', onStop);
+    }
+  }
+
+  async #run(): Promise<CpiResponse> {
+    const end = await this.#round({ cancel: false });
+    if (end.kind === 'response' && !this.#isToBeTakenBack(end.response)) {
+      return end.response;
+    }
+    if (end.kind === 'failed' && (!this.#isBegun || this.#marks.length === 0)) {
+      return this.#error(end.reason);
+    }
+    if (end.kind === 'stopped' && !this.#isBegun) {
+      return this.#error(`${this.#name} was stopped before it began`);
+    }
+    if (this.#marks.length === 0) {
+      return this.#error(`${this.#name} was stopped before it was done; it may have done some of its work`);
+    }
+    return this.#cancelled(end.kind === 'failed' ? end.reason : undefined);
+  }
+
+  /** Whoever asked for it does not learn of it any more. */
+  #isToBeTakenBack(response: CpiResponse): boolean {
+    return this.#isStopped && this.#marks.length > 0 && response.error === null;
+  }
+
+  async #cancelled(failureReason: string | undefined): Promise<CpiResponse> {
+    this.#call.log.info(`invoke ${this.#name} is cancelled`);
+    const end = await this.#round({ cancel: true });
+    if (end.kind === 'response' && end.response.error !== null) {
+      const { message } = end.response.error;
+      return failureReason === undefined ? end.response : this.#error(`${failureReason}. ${message}`);
+    }
+    const why = end.kind === 'failed' ? end.reason : 'the function did not say that it did';
+    return this.#error(
+      `${failureReason ?? `${this.#name} was cancelled`}. It may have left behind ${this.#marks.join(' and ')}: ` +
+        `deleting it failed, since ${lowerFirst(why)}`,
+    );
+  }
+
+  async #round({ cancel }: { cancel: boolean }): Promise<End> {
+    let broken = 0;
+    let busySince: number | undefined;
+    let pauses = 0;
+    for (let sent = 0; sent < this.#limits.attempts; ) {
+      if (this.#isStopped && !cancel) {
+        return { kind: 'stopped' };
+      }
+      const startedAt = Date.now();
+      const outcome = await this.#send(cancel);
+      if (outcome.kind === 'busy') {
+        busySince ??= startedAt;
+        if (Date.now() - busySince >= this.#limits.busyMs) {
+          return { kind: 'failed', reason: outcome.reason };
+        }
+        await this.#pause(outcome.reason, pauses, outcome.retryAfterMs, cancel);
+        pauses += 1;
+        continue;
+      }
+      busySince = undefined;
+      if (outcome.kind === 'refused' && !this.#isBegun) {
+        return { kind: 'failed', reason: outcome.reason };
+      }
+      sent += 1;
+      if (outcome.kind === 'answered') {
+        const answer = this.#read(outcome.answer);
+        if (answer === undefined) {
+          const reason = `${this.#function} gave an answer that is none of the OpenStack CPI`;
+          return { kind: 'failed', reason };
+        }
+        if ('response' in answer) {
+          return { kind: 'response', response: answer.response };
+        }
+        this.#resume = answer.pending.resume;
+        this.#call.log.info(
+          `invoke ${this.#name} goes on with attempt ${this.#attempt}: ${answer.pending.reason}`,
+        );
+        broken = 0;
+        pauses = 0;
+        continue;
+      }
+      broken += 1;
+      if (outcome.kind === 'lost') {
+        await this.#leaseEnd(startedAt, outcome.reason);
+      }
+      if (broken >= this.#limits.brokenAttempts) {
+        return { kind: 'failed', reason: `${outcome.reason} (gave up after ${broken} attempts)` };
+      }
+      if (outcome.kind === 'refused') {
+        await this.#pause(outcome.reason, broken, undefined, cancel);
+      } else if (outcome.kind === 'ended') {
+        this.#call.log.warn(`invoke ${outcome.reason}; trying again`);
+      }
+    }
+    return {
+      kind: 'failed',
+      reason: `${this.#function} is not done after ${this.#limits.attempts} attempts`,
+    };
+  }
+
+  async #send(cancel: boolean): Promise<Outcome> {
+    const { method, request, lapMs, stopSignal } = this.#call;
+    this.#firstSentAt ??= Date.now();
+    const invocation = {
+      id: this.#id,
+      attempt: this.#attempt,
+      ...(lapMs === undefined ? {} : { lap_ms: lapMs }),
+      elapsed_ms: Date.now() - this.#firstSentAt,
+      resume: this.#resume,
+      cancel,
+    };
+    const outcome = await this.#target.invoke({
+      method,
+      event: { ...request, invocation },
+      limitMs: this.#leaseMs,
+      ...(cancel ? {} : { stopSignal }),
+    } satisfies Attempt);
+    if (outcome.kind !== 'busy' && outcome.kind !== 'refused') {
+      this.#isBegun = true;
+      this.#attempt += 1;
+    }
+    return outcome;
+  }
+
+  #read(answer: unknown): ReadAnswer | undefined {
+    const read = readAnswer(answer);
+    const { redactor } = this.#call.log;
+    for (const line of read?.log.split('\n') ?? []) {
+      if (line !== '') {
+        this.#call.logSink(redactor.text(line));
+      }
+    }
+    if (read !== undefined && 'response' in read && read.response.error) {
+      const { error } = read.response;
+      const response = { ...read.response, error: { ...error, message: redactor.text(error.message) } };
+      return { ...read, response };
+    }
+    return read;
+  }
+
+  /** Waits even when the call is to stop: cancelling changes the cloud as well. */
+  async #leaseEnd(startedAt: number, reason: string): Promise<void> {
+    const restMs = Math.max(0, startedAt + (this.#leaseMs ?? 0) - Date.now());
+    this.#call.log.warn(
+      `invoke ${reason}; it may still be at work, waiting ${(restMs / 1000).toFixed(1)} seconds until it cannot be`,
+    );
+    await sleep(restMs);
+  }
+
+  /** Ends early when the call is to stop. */
+  async #pause(reason: string, pauses: number, askedMs: number | undefined, cancel: boolean): Promise<void> {
+    const jitter = 1 + JITTER * (2 * Math.random() - 1);
+    const ownMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * GROWTH ** pauses) * jitter;
+    const pauseMs = Math.min(askedMs ?? ownMs, this.#limits.busyMs);
+    this.#call.log.info(`invoke ${reason}; trying again after ${(pauseMs / 1000).toFixed(1)} seconds`);
+    const signal = cancel ? undefined : this.#call.stopSignal;
+    try {
+      await sleep(pauseMs, undefined, { ...(signal ? { signal } : {}) });
+    } catch (error) {
+      if (!signal?.aborted) {
+        throw error;
+      }
+    }
+  }
+
+  /** From the start of an attempt until it cannot be at work any more. */
+  get #leaseMs(): number | undefined {
+    const { method, lapMs, leaseMarginMs } = this.#call;
+    if (lapMs === undefined) {
+      return undefined;
+    }
+    const longestMs = method === 'create_stemcell' ? Math.max(lapMs, this.#limits.uploadMs) : lapMs;
+    return Math.min(longestMs + leaseMarginMs, LONGEST_TIMER_MS);
+  }
+
+  get #isStopped(): boolean {
+    return this.#call.stopSignal?.aborted ?? false;
+  }
+
+  get #name(): string {
+    return this.#call.method;
+  }
+
+  get #function(): string {
+    return this.#target.describe(this.#call.method);
+  }
+
+  get #stopNote(): string {
+    return this.#target.isInterruptible
+      ? ''
+      : '; its running attempt cannot be interrupted, waiting for its end';
+  }
+
+  #error(message: string): CpiResponse {
+    return failure(new CloudError(message), this.#call.log.redactor);
+  }
+}
+
+/** A sentence within another one. */
+function lowerFirst(sentence: string): string {
+  return sentence.replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase());
+}
