@@ -5,6 +5,7 @@ import type { CpiMethod } from '#lib/cpi/methods.ts';
 import type { CpiResponse } from '#lib/cpi/response.ts';
 import { embeddedStage, type Stage } from './acceptance/stage.ts';
 import { type StemcellArchive, stemcellArchive } from './acceptance/stemcell-archive.ts';
+import { finished } from './support/cpi.ts';
 
 interface Expectation {
   /** Events that make what this one needs. */
@@ -115,7 +116,7 @@ async function run(methods: CpiMethod[]): Promise<CpiResponse | undefined> {
   for (const method of methods) {
     const event = JSON.parse(withIds(await eventText(method), ids));
     const { handler } = await functions[method]();
-    response = await handler({ ...event, config: configuration() }, {});
+    response = finished(await handler({ ...event, config: configuration() }, {}));
     const placeholder = PLACEHOLDERS[method];
     if (placeholder) {
       ids.set(placeholder, String([response.result].flat()[0]));

@@ -1,4 +1,5 @@
 import type { CloudSettings, Configuration } from '../config/configuration.ts';
+import type { Lap } from '../lap/lap.ts';
 import type { Logger } from '../log/logger.ts';
 import type { OpenStack } from '../openstack/openstack.ts';
 import type { Patience } from '../openstack/wait-for.ts';
@@ -12,6 +13,12 @@ export interface CallContext {
   invocationId: string;
   /** Above 1 when the same call may have created something before. */
   attempt: number;
+  /** The time that this attempt has, and what earlier ones handed on. */
+  lap: Lap;
+  /** How long ago the call began, in milliseconds. */
+  elapsedMs: number;
+  /** Whether the same attempt may run twice at once. */
+  mayBeDeliveredTwice: boolean;
   log: Logger;
   cloud: CloudSettings;
   agent: Configuration['agent'];

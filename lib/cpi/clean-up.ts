@@ -1,5 +1,6 @@
-import type { Logger } from '../log/logger.ts';
-import { boshError } from './response.ts';
+import type { CallContext } from './call-context.ts';
+import { recordOf } from './errors.ts';
+import { boshError, defect } from './response.ts';
 
 /** One thing that a failed call made. */
 export interface Made {
@@ -28,14 +29,21 @@ export function unconfirmed<T>(
  * @param stages removed one after the other; within a stage at the same time
  * @returns the ids of what remains
  */
-export async function removeAll(stages: Made[][], log: Logger): Promise<string[]> {
+export async function removeAll(
+  stages: Made[][],
+  { lap, log }: Pick<CallContext, 'lap' | 'log'>,
+): Promise<string[]> {
   const remaining: string[] = [];
-  for (const stage of stages) {
+  const removals = stages.map((stage) =>
+    stage.map((made) => ({ ...made, done: lap.begin(`removal of ${made.id}`).done })),
+  );
+  for (const stage of removals) {
     await Promise.all(
-      stage.map(async ({ id, remove }) => {
+      stage.map(async ({ id, remove, done }) => {
         log.info(`clean-up removing ${id}`);
         try {
           await remove();
+          done();
         } catch (failure) {
           remaining.push(id);
           log.warn(
@@ -48,10 +56,21 @@ export async function removeAll(stages: Made[][], log: Logger): Promise<string[]
   return remaining;
 }
 
-/** Removes what a failed call made, then throws its error, which names at its end what remains. */
-export async function cleanUpAndThrow(error: unknown, stages: Made[][], log: Logger): Promise<never> {
-  const remaining = await removeAll(stages, log);
+/**
+ * Removes what a failed call made, then throws its error, which names at its end what remains. When the lap ends meanwhile, the
+ * next one goes on with it.
+ */
+export async function cleanUpAndThrow(
+  error: unknown,
+  stages: Made[][],
+  context: Pick<CallContext, 'lap' | 'log'>,
+): Promise<never> {
+  const { lap, log } = context;
   const reported = boshError(error) ?? error;
+  const record = recordOf(boshError(error) ?? defect(error));
+  lap.beginCleanUp({ ...record, message: log.redactor.text(record.message) });
+  const remaining = await removeAll(stages, context);
+  lap.endCleanUp();
   if (remaining.length > 0 && reported instanceof Error) {
     reported.message += ` (cleanup incomplete: ${remaining.join(', ')})`;
   }

@@ -1,3 +1,5 @@
+import type { ErrorRecord } from '../lap/lap.ts';
+
 /**
  * Errors as the Director knows them: each class stands for one `error.type` of a CPI response.
  * https://bosh.io/docs/cpi-api-rpc/
@@ -6,6 +8,29 @@ export abstract class BoshError extends Error {
   abstract readonly type: string;
   /** The Director acts on it for VMCreationFailed only. */
   readonly okToRetry: boolean = false;
+}
+
+/** An error as a response has it. */
+export function recordOf({ type, message, okToRetry }: BoshError): ErrorRecord {
+  return { type, message, ok_to_retry: okToRetry };
+}
+
+/** The error that a response, or an earlier attempt, has told. */
+export function errorOf({ type, message, ok_to_retry: okToRetry }: ErrorRecord): BoshError {
+  if (type === 'Bosh::Clouds::VMCreationFailed') {
+    return new VMCreationFailed(message, { okToRetry });
+  }
+  const Class = [
+    CpiError,
+    NotImplemented,
+    NotSupported,
+    VMNotFound,
+    DiskNotFound,
+    DiskNotAttached,
+    NoDiskSpace,
+    NetworkNotFound,
+  ].find(({ name }) => type === `Bosh::Clouds::${name}`);
+  return Class ? new Class(message) : new CloudError(message);
 }
 
 /** A malformed request, an unusable configuration, or a defect of the CPI. */

@@ -34,6 +34,10 @@ export function failure(error: BoshError, redactor: Redactor, log = ''): CpiResp
   };
 }
 
+export function pending({ reason, resume }: Pending['pending'], log = ''): Pending {
+  return { pending: { reason, resume }, log };
+}
+
 /** The only bridge from errors of OpenStack and the registry to those of BOSH; undefined for a defect of the CPI. */
 export function boshError(error: unknown): BoshError | undefined {
   if (error instanceof BoshError) {

@@ -1,5 +1,5 @@
 import type { CallContext } from '../cpi/call-context.ts';
-import { cleanUpAndThrow } from '../cpi/clean-up.ts';
+import { cleanUpAndThrow, type Made } from '../cpi/clean-up.ts';
 import { CloudError } from '../cpi/errors.ts';
 import { ofDisk, ofVm } from '../cpi/not-found.ts';
 import { isAmbiguous } from '../openstack/errors.ts';
@@ -7,6 +7,9 @@ import type { Server } from '../openstack/nova/servers.ts';
 import type { VolumeAttachment } from '../openstack/nova/volume-attachments.ts';
 import { detachAndWait } from './detach-volume.ts';
 import { freeDeviceName, type LocalDisks } from './device-name.ts';
+
+/** Remembers that the attachment was asked for. */
+const ATTACHING = 'attaching';
 
 export interface Attached {
   /** As Nova reports it, since hypervisors do not follow the name that is asked for. */
@@ -28,8 +31,8 @@ export async function attachVolume(vmCid: string, diskCid: string, context: Call
   }
   const server = await ofVm(vmCid, servers.getWithFlavor(vmCid));
   const asked = freeDeviceName(attachments, await localDisks(server, context));
-  const giveUp = (error: unknown) =>
-    cleanUpAndThrow(error, [[detached(vmCid, diskCid, context)]], context.log);
+  const giveUp = (error: unknown) => cleanUpAndThrow(error, [[detached(vmCid, diskCid, context)]], context);
+  context.lap.remember(ATTACHING, diskCid);
   const sent = volumeAttachments.create(vmCid, diskCid, asked).catch((error) => {
     if (isAmbiguous(error)) {
       return giveUp(error);
@@ -51,8 +54,7 @@ async function presentDevice(
   if (device && context.attempt === 1) {
     return device;
   }
-  const giveUp = (error: unknown) =>
-    cleanUpAndThrow(error, [[detached(vmCid, volumeId, context)]], context.log);
+  const giveUp = (error: unknown) => cleanUpAndThrow(error, [[detached(vmCid, volumeId, context)]], context);
   const { volumeAttachments, volumes } = context.openstack;
   await volumes.waitUntilInUse(volumeId).catch(giveUp);
   const attachments = await ofVm(vmCid, volumeAttachments.list(vmCid));
@@ -68,6 +70,11 @@ async function localDisks(server: Server, { openstack, cloud }: CallContext): Pr
     swap: Number(swap ?? listed?.swap ?? 0) > 0,
     configDrive: cloud.configDrive === 'disk',
   };
+}
+
+/** An attachment that the call asked for, in any attempt; one that was there before stays. */
+export function attachmentMade(vmCid: string, diskCid: string, context: CallContext): Made[][] {
+  return context.lap.recall(ATTACHING) === diskCid ? [[detached(vmCid, diskCid, context)]] : [];
 }
 
 /** So that the volume ends attached or available, not between. */

@@ -1,7 +1,8 @@
 import type { CallContext } from '../cpi/call-context.ts';
-import { cleanUpAndThrow, unconfirmed } from '../cpi/clean-up.ts';
+import { cleanUpAndThrow, type Made, unconfirmed } from '../cpi/clean-up.ts';
 import { madeEarlier } from '../cpi/made-earlier.ts';
 import { isAmbiguous } from '../openstack/errors.ts';
+import { lookTwice } from '../openstack/send-once.ts';
 import { withinQuota } from './quota.ts';
 
 /** Volumes, or snapshots: created at once, usable later. */
@@ -11,29 +12,39 @@ interface Storage {
   waitUntilAvailable(id: string): Promise<unknown>;
 }
 
+/** The volume or snapshot that any attempt of the call has made. */
+export function storageMade(storage: Storage, name: string, { patience }: CallContext): Made[][] {
+  const look = () => lookTwice(() => storage.adopt(name), patience);
+  return [[unconfirmed(name, look, ({ id }) => storage.discard(id))]];
+}
+
 /**
  * Creates a volume or snapshot and waits until it can be used; one that never can is deleted again.
  * @param name that nothing else has
+ * @param create.request looks up what the request needs, unless an earlier attempt has sent it
  * @returns its id
  * @throws {NoDiskSpace}
  */
-export async function createStorage(
+export async function createStorage<R>(
   storage: Storage,
   name: string,
-  send: () => Promise<{ id: string }>,
+  create: { request: () => Promise<R>; send: (request: R) => Promise<{ id: string }> },
   context: CallContext,
 ): Promise<string> {
   const adopt = () => storage.adopt(name);
   const removeLate = (error: unknown): Promise<never> => {
     const late = unconfirmed(name, adopt, ({ id }) => storage.discard(id));
-    return cleanUpAndThrow(error, isAmbiguous(error) ? [[late]] : [], context.log);
+    return cleanUpAndThrow(error, isAmbiguous(error) ? [[late]] : [], context);
   };
-  const earlier = await madeEarlier(adopt, context);
-  const { id } = earlier ?? (await withinQuota(send).catch(removeLate));
+  const sent = async () => {
+    const request = await create.request();
+    return withinQuota(() => create.send(request)).catch(removeLate);
+  };
+  const { id } = (await madeEarlier(adopt, context)) ?? (await sent());
   try {
     await storage.waitUntilAvailable(id);
     return id;
   } catch (error) {
-    return cleanUpAndThrow(error, [[{ id, remove: () => storage.discard(id) }]], context.log);
+    return cleanUpAndThrow(error, [[{ id, remove: () => storage.discard(id) }]], context);
   }
 }

@@ -6,10 +6,18 @@ import { createStorage } from './create-storage.ts';
 
 const ZONE_HINT = 'Set openstack.ignore_server_availability_zone to true if Nova and Cinder zones differ.';
 
-/** @returns the volume's id, once it can be used @throws {NoDiskSpace} */
-export async function createVolume(request: VolumeRequest, context: CallContext): Promise<string> {
-  const send = () => sendCreate(request, context);
-  return createStorage(context.openstack.volumes, request.name, send, context);
+/**
+ * @param request is asked for only when no earlier attempt has made the volume
+ * @returns the volume's id, once it can be used
+ * @throws {NoDiskSpace}
+ */
+export async function createVolume(
+  request: () => Promise<VolumeRequest>,
+  name: string,
+  context: CallContext,
+): Promise<string> {
+  const send = (complete: VolumeRequest) => sendCreate(complete, context);
+  return createStorage(context.openstack.volumes, name, { request, send }, context);
 }
 
 async function sendCreate(request: VolumeRequest, { openstack }: CallContext): Promise<Volume> {

@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isRecord, parseJson } from '../json.ts';
+import type { Activity, Lap } from '../lap/lap.ts';
 import type { Logger } from '../log/logger.ts';
 import { ConnectionError } from './errors.ts';
 import type { HttpResponse } from './transport.ts';
@@ -37,29 +37,51 @@ export interface Retried {
 
 /**
  * Repeats an exchange while its failure allows it.
- * @param idempotent false for requests that must not be carried out twice: these are repeated only when it is certain
+ * @param options.what names the exchange for a next lap
+ * @param options.idempotent false for requests that must not be carried out twice: these are repeated only when it is certain
  *   that the server did nothing
  */
 export async function withRetries(
   exchange: () => Promise<HttpResponse>,
-  { idempotent, policy, log }: { idempotent: boolean; policy: RetryPolicy; log: Logger },
+  options: { what: string; idempotent: boolean; policy: RetryPolicy; log: Logger; lap: Lap },
 ): Promise<Retried> {
-  for (let attempt = 1; ; attempt++) {
+  const { activity, done } = options.lap.begin(options.what);
+  try {
+    return await repeated(exchange, activity, options);
+  } finally {
+    done();
+  }
+}
+
+async function repeated(
+  exchange: () => Promise<HttpResponse>,
+  activity: Activity,
+  { idempotent, policy, log, lap }: { idempotent: boolean; policy: RetryPolicy; log: Logger; lap: Lap },
+): Promise<Retried> {
+  for (;;) {
+    const restMs = activity.notBefore - Date.now();
+    if (restMs > 0) {
+      await lap.sleep(restMs);
+    }
+    activity.times += 1;
+    const attempt = activity.times;
     const outcome = await settle(exchange);
     const failure = outcome instanceof ConnectionError ? connectionFailure(outcome) : failureOf(outcome);
-    const repeated = failure !== undefined && REPEATED[failure][idempotent ? 'idempotent' : 'once'];
-    if (!repeated || attempt > policy.maxRetries) {
+    const isRepeated = failure !== undefined && REPEATED[failure][idempotent ? 'idempotent' : 'once'];
+    const pauseMs = isRepeated ? pauseBefore(attempt, outcome, policy) : 0;
+    const isTimeLeft = Date.now() + pauseMs <= lap.waitsEndAt;
+    if (!isRepeated || attempt > policy.maxRetries || !isTimeLeft) {
       if (outcome instanceof ConnectionError) {
         throw new ConnectionError({ ...outcome, attempts: attempt }, outcome.message, outcome.cause);
       }
       return { response: outcome, attempts: attempt };
     }
-    const pauseMs = pauseBefore(attempt, outcome, policy);
+    activity.notBefore = Date.now() + pauseMs;
     const cause = outcome instanceof ConnectionError ? outcome.message : `HTTP ${outcome.status}`;
     log.info(
       `retry ${cause}, retrying (${attempt}/${policy.maxRetries}) after ${(pauseMs / 1000).toFixed(1)} seconds`,
     );
-    await sleep(pauseMs);
+    await lap.sleep(pauseMs);
   }
 }
 
@@ -121,7 +143,8 @@ export function pauseBefore(
   return Math.min(policy.maxPauseMs, FIRST_PAUSE_MS * GROWTH ** (retry - 1)) * jitter;
 }
 
-function retryAfterMs(response: HttpResponse): number | undefined {
+/** How long a server asks to wait, in milliseconds. */
+export function retryAfterMs(response: HttpResponse): number | undefined {
   const value = response.headers['retry-after'] ?? overLimit(response)?.retryAfter;
   if (value === undefined) {
     return undefined;

@@ -3,6 +3,7 @@ import https from 'node:https';
 import type { Readable } from 'node:stream';
 import axios, { type AxiosProxyConfig } from 'axios';
 import { parseJson } from '../json.ts';
+import { Lap } from '../lap/lap.ts';
 import type { Logger } from '../log/logger.ts';
 import { createAgent } from './agents.ts';
 import type { ConnectionSettings } from './connection-settings.ts';
@@ -24,6 +25,8 @@ export interface HttpRequest {
   fresh?: boolean;
   /** Keeps the bodies of this exchange out of the log. */
   secret?: boolean;
+  /** Whether it changes anything. Default: all but GET, HEAD and uploads. */
+  isChange?: boolean;
 }
 
 export interface HttpResponse {
@@ -43,12 +46,14 @@ export class Transport {
   readonly #settings: ConnectionSettings;
   readonly #log: Logger;
   readonly #userAgent: string;
+  readonly #lap: Lap;
   readonly #agents = new Map<string, http.Agent | https.Agent>();
 
-  constructor(settings: ConnectionSettings, userAgent: string, log: Logger) {
+  constructor(settings: ConnectionSettings, userAgent: string, log: Logger, lap = new Lap()) {
     this.#settings = settings;
     this.#userAgent = userAgent;
     this.#log = log;
+    this.#lap = lap;
   }
 
   /**
@@ -74,6 +79,17 @@ export class Transport {
   }
 
   async #exchange(request: HttpRequest): Promise<HttpResponse> {
+    await this.#lap.hold();
+    const answered = isChange(request) ? this.#lap.change(this.#settings.readTimeoutMs) : () => {};
+    try {
+      return await this.#answer(request);
+    } finally {
+      answered();
+      await this.#lap.hold();
+    }
+  }
+
+  async #answer(request: HttpRequest): Promise<HttpResponse> {
     const headers = this.#headers(request);
     const body = request.json === undefined ? undefined : JSON.stringify(request.json);
     this.#logRequest(request, headers);
@@ -98,6 +114,7 @@ export class Transport {
         transformRequest: [(data) => data],
         transformResponse: [(data) => data],
         validateStatus: () => true,
+        signal: this.#lap.signal,
       });
       const response: HttpResponse = {
         status: answer.status,
@@ -167,6 +184,14 @@ export class Transport {
         `headers: ${redactor.headers(response.headers)} body: ${body}`,
     );
   }
+}
+
+function isChange({
+  method,
+  stream,
+  isChange = !stream && !['GET', 'HEAD'].includes(method),
+}: HttpRequest): boolean {
+  return isChange;
 }
 
 function axiosProxy(proxy: URL): AxiosProxyConfig {

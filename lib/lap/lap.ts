@@ -155,12 +155,12 @@ export class Lap {
   }
 
   /** What is under way; `done` says that it is not any more. A next lap is told of all that is not done. */
-  begin(what: string): { activity: Activity; done: () => void } {
-    const activity = this.#underWay.get(what) ??
-      this.#suspended.get(what) ?? { since: Date.now(), times: 0, notBefore: 0 };
-    this.#suspended.delete(what);
-    this.#underWay.set(what, activity);
-    return { activity, done: () => this.#done(what) };
+  begin(what: string): { activity: Activity; done: () => boolean } {
+    const name = this.#freeName(what);
+    const activity = this.#suspended.get(name) ?? { since: Date.now(), times: 0, notBefore: 0 };
+    this.#suspended.delete(name);
+    this.#underWay.set(name, activity);
+    return { activity, done: () => this.#underWay.delete(name) };
   }
 
   /** Tells this and all later laps. */
@@ -183,7 +183,14 @@ export class Lap {
 
   /** What the lap was waiting for when it ended. */
   get reason(): string {
-    return [...this.#underWay.keys()].at(-1) ?? 'answers of OpenStack';
+    return [...this.#underWay.keys()][0] ?? 'answers of OpenStack';
+  }
+
+  /** Of what is under way, that whose name begins so; without the beginning. */
+  namesOf(beginning: string): string[] {
+    return [...this.#underWay.keys()]
+      .filter((name) => name.startsWith(beginning))
+      .map((name) => name.slice(beginning.length));
   }
 
   /** For the next lap, when this one is over. */
@@ -204,8 +211,13 @@ export class Lap {
     this.#stopSignal?.removeEventListener('abort', this.#stop);
   }
 
-  #done(what: string): void {
-    this.#underWay.delete(what);
+  /** The same may be under way several times at once. */
+  #freeName(what: string): string {
+    let name = what;
+    for (let count = 2; this.#underWay.has(name); count++) {
+      name = `${what} (${count})`;
+    }
+    return name;
   }
 
   #currentEnd(): number {

@@ -1,5 +1,6 @@
+import { LapEnded } from '../cpi/attempt.ts';
 import { requestIdOf } from '../cpi/request.ts';
-import { boshError, type CpiResponse, failure, success } from '../cpi/response.ts';
+import { boshError, type CpiResponse, failure, pending, success } from '../cpi/response.ts';
 import { Logger } from '../log/logger.ts';
 import { Transcript } from '../log/transcript.ts';
 import type { Middleware, MiddlewareRequest } from './middleware.ts';
@@ -26,6 +27,10 @@ export function envelope(): Middleware {
   };
 
   const onError = (request: MiddlewareRequest) => {
+    if (request.error instanceof LapEnded) {
+      request.response = pending(request.error, transcripts.get(request.context)?.toString());
+      return;
+    }
     const error = boshError(request.error);
     const log = request.context.cpi?.log;
     if (error === undefined || log === undefined) {

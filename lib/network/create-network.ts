@@ -4,6 +4,8 @@ import { madeEarlier } from '../cpi/made-earlier.ts';
 import type { ResultOf } from '../cpi/methods.ts';
 import { isAmbiguous } from '../openstack/errors.ts';
 import type { Subnet, SubnetRequest } from '../openstack/neutron/subnets.ts';
+import { lookTwice } from '../openstack/send-once.ts';
+import { deleteNetwork } from './delete-network.ts';
 import { reservedPool, type SubnetDefinition } from './subnet-definition.ts';
 
 /** Cloud properties that describe the network itself; the others go back to the Director. */
@@ -22,7 +24,7 @@ export async function createNetwork(
   definition: SubnetDefinition,
   context: CallContext,
 ): Promise<ResultOf['create_network']> {
-  const { openstack, log } = context;
+  const { openstack } = context;
   const network = await findOrCreateNetwork(definition, context);
   const made: Made[] = [{ id: network.id, remove: () => openstack.networks.delete(network.id) }];
   try {
@@ -45,9 +47,21 @@ export async function createNetwork(
     return cleanUpAndThrow(
       error,
       made.map((one) => [one]),
-      log,
+      context,
     );
   }
+}
+
+/** The network that any attempt of the call has made, with its subnet. */
+export function networkMade(definition: SubnetDefinition, context: CallContext): Made[][] {
+  const { openstack, patience } = context;
+  const description = markOf(definition, context);
+  const network = unconfirmed(
+    nameOf(definition, context),
+    () => lookTwice(() => openstack.networks.adopt(description), patience),
+    ({ id }) => deleteNetwork(id, openstack),
+  );
+  return [[network]];
 }
 
 /** A repeated call looks for what an earlier attempt made; it goes by the description. */
@@ -78,7 +92,7 @@ async function findOrCreateNetwork(definition: SubnetDefinition, context: CallCo
   };
   return networks.create(request).catch((error) => {
     const late = unconfirmed(request.name, adopt, ({ id }) => networks.delete(id));
-    return cleanUpAndThrow(error, isAmbiguous(error) ? [[late]] : [], context.log);
+    return cleanUpAndThrow(error, isAmbiguous(error) ? [[late]] : [], context);
   });
 }
 

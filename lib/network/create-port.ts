@@ -20,6 +20,11 @@ export async function createPort(request: PortRequest, { ports }: OpenStack, log
       throw error;
     }
     const holders = await ports.list({ networkId: request.network_id, ipAddress });
+    // The same attempt may run twice at once: then the port is the other's as well.
+    const own = holders.find(({ name }) => name === request.name);
+    if (own) {
+      return own;
+    }
     const abandoned = holders.filter(isAbandoned);
     await Promise.all(
       abandoned.map((port) => {

@@ -44,7 +44,7 @@ export class OpenStack {
     settings: { transport: Transport; retry: RetryPolicy; patience: Patience; log: Logger },
   ) {
     const { transport, retry, patience, log } = settings;
-    this.session = new Session(options, transport, retry, log);
+    this.session = new Session(options, transport, retry, log, patience.lap);
     const nova = new ServiceClient(this.session, 'compute');
     const glance = new ServiceClient(this.session, 'image');
     const cinder = new ServiceClient(this.session, 'volume');

@@ -2,6 +2,7 @@ import { ConnectionError } from '../http/errors.ts';
 import { type RetryPolicy, withRetries } from '../http/retry.ts';
 import type { HttpRequest, HttpResponse, Transport } from '../http/transport.ts';
 import { parseJson } from '../json.ts';
+import type { Lap } from '../lap/lap.ts';
 import type { Logger } from '../log/logger.ts';
 import {
   AuthenticationError,
@@ -11,7 +12,7 @@ import {
   httpError,
   ServiceUnreachableError,
 } from './errors.ts';
-import { Catalog, type CatalogEntry, type EndpointInterface, type ServiceType } from './keystone/catalog.ts';
+import { Catalog, type CatalogEntry, type EndpointInterface, type Endpoints, type ServiceType } from './keystone/catalog.ts';
 import { type Credentials, describeCredentials, loginBody } from './keystone/credentials.ts';
 
 export interface SessionOptions {
@@ -20,6 +21,8 @@ export interface SessionOptions {
   credentials: Credentials;
   region?: string | undefined;
   endpointInterface: EndpointInterface;
+  /** URLs that count instead of the catalog's. */
+  endpoints?: Endpoints;
 }
 
 interface Login {
@@ -34,6 +37,7 @@ const TITLES: Record<ServiceType, string> = {
   volume: 'Volume',
   network: 'Network',
   'load-balancer': 'Load Balancer',
+  'function-engine': 'Function',
 };
 
 export interface ServiceRequest extends Omit<HttpRequest, 'url'> {
@@ -57,13 +61,15 @@ export class Session {
   readonly #transport: Transport;
   readonly #retry: RetryPolicy;
   readonly #log: Logger;
+  readonly #lap: Lap;
   #login: Promise<Login> | undefined;
 
-  constructor(options: SessionOptions, transport: Transport, retry: RetryPolicy, log: Logger) {
+  constructor(options: SessionOptions, transport: Transport, retry: RetryPolicy, log: Logger, lap: Lap) {
     this.#options = options;
     this.#transport = transport;
     this.#retry = retry;
     this.#log = log;
+    this.#lap = lap;
   }
 
   async hasService(service: ServiceType): Promise<boolean> {
@@ -108,9 +114,11 @@ export class Session {
     const policy = request.repeated === false ? { ...this.#retry, maxRetries: 0 } : this.#retry;
     try {
       const { response, attempts } = await withRetries(send, {
+        what: `${request.method} ${request.service} ${request.path}`,
         idempotent: request.idempotent,
         policy,
         log: this.#log,
+        lap: this.#lap,
       });
       const isRefusedToken = response.status === 401 && !isLast;
       if (response.status < 300 || isRefusedToken || request.accepted?.includes(response.status)) {
@@ -147,7 +155,7 @@ export class Session {
   }
 
   async #authenticate(): Promise<Login> {
-    const { authUrl, credentials, region, endpointInterface } = this.#options;
+    const { authUrl, credentials, region, endpointInterface, endpoints } = this.#options;
     const response = await this.#postTokens(authUrl, loginBody(credentials));
     const token = response.headers['x-subject-token'];
     const body = tokenBody(response);
@@ -164,7 +172,7 @@ export class Session {
     return {
       token,
       projectId: body.project?.id,
-      catalog: new Catalog(body.catalog, region, endpointInterface),
+      catalog: new Catalog(body.catalog, region, endpointInterface, endpoints),
     };
   }
 
@@ -172,8 +180,8 @@ export class Session {
     const url = `${authUrl}/auth/tokens`;
     try {
       const { response, attempts } = await withRetries(
-        () => this.#transport.send({ method: 'POST', url, json: body }),
-        { idempotent: true, policy: this.#retry, log: this.#log },
+        () => this.#transport.send({ method: 'POST', url, json: body, isChange: false }),
+        { what: `POST ${url}`, idempotent: true, policy: this.#retry, log: this.#log, lap: this.#lap },
       );
       if (response.status < 300) {
         return response;

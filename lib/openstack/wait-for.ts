@@ -1,15 +1,20 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import type { Lap } from '../lap/lap.ts';
 import type { Logger } from '../log/logger.ts';
 import { ResourceFailedError, WaitTimeoutError } from './errors.ts';
 
 /** How long to wait for OpenStack, and how often to look. */
-export interface Patience {
+export interface PatienceSettings {
   /** Longest time of one wait. */
   timeoutMs: number;
   /** Longest pause between two looks; 0 for none. */
   pollIntervalMs: number;
   /** How often a request whose fate is unknown may be sent again, once it is clear that it had no effect. */
   resends: number;
+}
+
+export interface Patience extends PatienceSettings {
+  /** Ends waits, and knows those that earlier laps began. */
+  lap: Lap;
   /** Told of the states that waits see. */
   log?: Logger;
 }
@@ -17,6 +22,8 @@ export interface Patience {
 const FIRST_PAUSE_MS = 250;
 const GROWTH = 1.5;
 const JITTER = 0.1;
+/** Told when it is the platform that ends a wait. */
+const RUNTIME_LIMIT = ' (runtime limit)';
 const FAILED = /^(error.*|failed|killed)$/i;
 
 export type ResourceKind = 'Server' | 'Volume' | 'Snapshot' | 'Image' | 'LoadBalancer';
@@ -57,13 +64,24 @@ export async function waitUntilGone<T>(wait: Wait<T>, patience: Patience): Promi
   await poll(wait, patience);
 }
 
+/** The time of a wait counts from the lap in which it began. */
 async function poll<T>(wait: Wait<T>, patience: Patience): Promise<T | undefined> {
-  const deadline = Date.now() + patience.timeoutMs;
+  const { activity, done } = patience.lap.begin(`${wait.kind} ${wait.id} to be ${wait.targets.join(', ')}`);
+  try {
+    return await pollUntil(activity.since + patience.timeoutMs, wait, patience);
+  } finally {
+    done();
+  }
+}
+
+async function pollUntil<T>(timeoutAt: number, wait: Wait<T>, patience: Patience): Promise<T | undefined> {
+  const { lap } = patience;
+  const deadline = Math.min(timeoutAt, lap.waitsEndAt);
   let lastState: string | undefined;
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs *= GROWTH) {
     const jitter = 1 + JITTER * (2 * Math.random() - 1);
     const remainingMs = Math.max(0, deadline - Date.now());
-    await sleep(Math.min(pauseMs * jitter, patience.pollIntervalMs, remainingMs));
+    await lap.sleep(Math.min(pauseMs * jitter, patience.pollIntervalMs, remainingMs));
     const isLast = Date.now() >= deadline;
     const resource = await wait.look();
     if (resource === undefined) {
@@ -81,7 +99,8 @@ async function poll<T>(wait: Wait<T>, patience: Patience): Promise<T | undefined
       throw new ResourceFailedError(wait.kind, wait.id, state, wait.targets, wait.fault?.(resource));
     }
     if (isLast) {
-      throw new WaitTimeoutError(wait.kind, wait.id, wait.targets, wait.timeoutHint);
+      const hint = deadline < timeoutAt ? RUNTIME_LIMIT : wait.timeoutHint;
+      throw new WaitTimeoutError(wait.kind, wait.id, wait.targets, hint);
     }
   }
 }

@@ -2,6 +2,7 @@ import { ConnectionError, gaveUpAfter } from '../http/errors.ts';
 import { failureOf, type RetryPolicy, withRetries } from '../http/retry.ts';
 import type { HttpMethod, HttpResponse, Transport } from '../http/transport.ts';
 import { isRecord, parseJson, rubyTypeName } from '../json.ts';
+import type { Lap } from '../lap/lap.ts';
 import type { Logger } from '../log/logger.ts';
 
 /** As configured: any of them may be missing. */
@@ -38,16 +39,18 @@ export class RegistryClient implements Registry {
   readonly #transport: Transport;
   readonly #retry: RetryPolicy;
   readonly #log: Logger;
+  readonly #lap: Lap;
 
   constructor(
     settings: Required<RegistrySettings>,
-    { transport, retry, log }: { transport: Transport; retry: RetryPolicy; log: Logger },
+    { transport, retry, log, lap }: { transport: Transport; retry: RetryPolicy; log: Logger; lap: Lap },
   ) {
     this.#endpoint = withoutUserInfo(registryUrl(settings.endpoint));
     this.#authorization = `Basic ${Buffer.from(`${settings.user}:${settings.password}`).toString('base64')}`;
     this.#transport = transport;
     this.#retry = retry;
     this.#log = log;
+    this.#lap = lap;
   }
 
   /** @throws {RegistryError} also when there are no settings for the key, or they are no JSON object */
@@ -94,7 +97,13 @@ export class RegistryClient implements Registry {
             ...(json === undefined ? {} : { json }),
             secret: true,
           }),
-        { idempotent: true, policy: this.#retry, log: this.#log },
+        {
+          what: `${method} registry settings of ${key}`,
+          idempotent: true,
+          policy: this.#retry,
+          log: this.#log,
+          lap: this.#lap,
+        },
       );
       if (response.status < 300 || (method === 'DELETE' && response.status === 404)) {
         return response;

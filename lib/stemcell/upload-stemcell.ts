@@ -1,13 +1,16 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { v5 as uuidv5 } from 'uuid';
 import type { CallContext } from '../cpi/call-context.ts';
-import { cleanUpAndThrow } from '../cpi/clean-up.ts';
+import { cleanUpAndThrow, type Made, unconfirmed } from '../cpi/clean-up.ts';
 import { CloudError } from '../cpi/errors.ts';
 import { ConflictError, HttpError, isAmbiguous, ServiceUnreachableError } from '../openstack/errors.ts';
+import type { Image } from '../openstack/glance/images.ts';
+import { lookTwice } from '../openstack/send-once.ts';
 import { ArchiveError, type ArchiveFile, readArchive } from './archive.ts';
 import { type StemcellProperties, stemcellImageProperties, withTags } from './image-properties.ts';
 
 const ROOT_IMAGE = 'root.img';
+/** The image property that marks what a call has made. */
+const INVOCATION = 'bosh_cpi_invocation';
 const UPLOADS = 3;
 const MAX_IDS = 10;
 const PAUSE_MS = 1000;
@@ -48,7 +51,7 @@ export async function uploadStemcell(
         throw error;
       }
       context.log.info(`retry stemcell upload failed, starting again (${upload}/${UPLOADS - 1})`);
-      await sleep(Math.min(PAUSE_MS, context.patience.pollIntervalMs));
+      await context.lap.sleep(Math.min(PAUSE_MS, context.patience.pollIntervalMs));
     }
   }
 }
@@ -63,7 +66,7 @@ async function uploadOnce(imagePath: string, uploading: Upload, context: CallCon
       id,
       remove: () => context.openstack.images.delete(id),
     }));
-    return cleanUpAndThrow(error, [made], context.log);
+    return cleanUpAndThrow(error, [made], context);
   }
 }
 
@@ -97,12 +100,22 @@ class Upload {
     const image = this.#images.find((one) => one.file === file.name && !this.#uploaded.has(one.role));
     if (image) {
       const id = this.#ids.get(image.role) ?? (await this.#create(image));
-      this.isBrokenOff = true;
-      await this.#context.openstack.images.upload(id, file.data, file.bytes);
-      this.isBrokenOff = false;
-      this.#uploaded.add(image.role);
+      if (!this.#uploaded.has(image.role)) {
+        await this.#upload(id, file);
+        this.#uploaded.add(image.role);
+      }
     }
     return this.#uploaded.size < this.#images.length;
+  }
+
+  async #upload(id: string, { data, bytes }: ArchiveFile): Promise<void> {
+    const { openstack, lap } = this.#context;
+    this.isBrokenOff = true;
+    await lap.upload(async () => {
+      await openstack.images.upload(id, data, bytes);
+      lap.remember(uploadOf(id), true);
+    });
+    this.isBrokenOff = false;
   }
 
   /** @returns the main image's id, once all are active */
@@ -117,11 +130,12 @@ class Upload {
 
   /** The id is derived from the invocation, so that a repeated request finds the record that an earlier one made. */
   async #create(image: PlannedImage): Promise<string> {
-    const { openstack, invocationId } = this.#context;
+    const { openstack, invocationId, lap } = this.#context;
     for (let counter = 0; ; counter++) {
       const id = uuidv5(`${image.role}/${counter}`, invocationId);
+      const request = { ...this.#attributes(image), id };
       try {
-        await openstack.images.create({ ...this.#attributes(image), id });
+        await openstack.images.create(request);
         this.#ids.set(image.role, id);
         this.records.add(id);
         return id;
@@ -132,6 +146,11 @@ class Upload {
         }
         if (!isTaken || counter === MAX_IDS) {
           throw error;
+        }
+        if (await openstack.images.hasData(request, lap.recall(uploadOf(id)) === true)) {
+          this.#ids.set(image.role, id);
+          this.#uploaded.add(image.role);
+          return id;
         }
         // Glance gives no id twice, not even after the image's deletion; what an earlier attempt left is of no use.
         await openstack.images.delete(id);
@@ -156,6 +175,23 @@ class Upload {
   }
 }
 
+/** Remembers that all data of an image was sent. */
+function uploadOf(id: string): string {
+  return `upload of ${id}`;
+}
+
+/** The images that any attempt of a call has made. */
+export function imagesMade({ openstack, invocationId, patience }: CallContext): Made[][] {
+  const { images } = openstack;
+  const find = () =>
+    lookTwice(async () => {
+      const found = await images.listByProperty(INVOCATION, invocationId);
+      return found.length > 0 ? found : undefined;
+    }, patience);
+  const remove = (found: Image[]) => Promise.all(found.map(({ id }) => images.delete(id)));
+  return [[unconfirmed(`images of ${invocationId}`, find, remove)]];
+}
+
 /** In the order in which their records are made: the main image refers to the others. */
 function plannedImages(
   properties: StemcellProperties,
@@ -163,7 +199,7 @@ function plannedImages(
   { invocationId, log }: CallContext,
 ): PlannedImage[] {
   const name = `${properties.name ?? ''}/${properties.version ?? ''}`;
-  const mark = (role: Role) => ({ bosh_cpi_invocation: invocationId, bosh_cpi_role: role });
+  const mark = (role: Role) => ({ [INVOCATION]: invocationId, bosh_cpi_role: role });
   const images: PlannedImage[] = [];
   const companions = [
     { role: 'kernel', file: properties.kernel_file, id: properties.kernel_id, kind: 'Kernel', format: 'aki' },

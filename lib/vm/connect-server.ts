@@ -1,11 +1,9 @@
 import type { CallContext } from '../cpi/call-context.ts';
-import { unconfirmed } from '../cpi/clean-up.ts';
 import { VMCreationFailed } from '../cpi/errors.ts';
 import { bindFloatingIp } from '../network/floating-ip.ts';
 import {
   joinPool,
   LoadBalancerUnknown,
-  leavePools,
   type Membership,
   membershipMetadata,
   type PoolSpec,
@@ -67,26 +65,11 @@ async function joinPools(
   made: MadeForVm,
   context: CallContext,
 ): Promise<void> {
-  const { openstack, log } = context;
+  const { openstack } = context;
   const memberships: Membership[] = [];
-  const leave = async (membership: Membership) => {
-    const [error] = await leavePools([membership], openstack, log);
-    if (error) {
-      throw error;
-    }
-  };
   const added = (membership: Membership) => {
     memberships.push(membership);
-    const id = `member ${membership.memberId} of pool ${membership.poolId}`;
-    made.memberships.push({ id, remove: () => leave(membership) });
-  };
-  const expected = (poolId: string, member: MemberRequest) => {
-    const late = unconfirmed(
-      `member ${member.address}:${member.protocol_port} of pool ${poolId}`,
-      () => openstack.pools.findMember(poolId, member),
-      ({ id }) => leave({ poolId, memberId: id }),
-    );
-    made.memberships.push(late);
+    made.addMembership(membership);
   };
   for (const spec of plan.pools) {
     const pool = found.pools.get(spec.name);
@@ -95,7 +78,7 @@ async function joinPools(
         const member = await memberRequest(spec, plan, port, context);
         await joinPool(pool, member, openstack, {
           member: added,
-          unconfirmed: () => expected(pool.id, member),
+          unconfirmed: () => made.expectMembership(pool.id, member),
         });
       });
     }

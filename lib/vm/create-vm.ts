@@ -41,17 +41,13 @@ export async function createVm(
     const serverId = await createInSomeZone(plan, found, request, made, complete, context);
     return { serverId, networks };
   } catch (error) {
-    return cleanUpAndThrow(error, made.stages(), context.log);
+    return cleanUpAndThrow(error, made.stages(), context);
   }
 }
 
-/** When a repeated call fails before it knows what an earlier attempt has made, that goes by its mark. */
+/** When a call fails before it has made anything, what an earlier attempt has made goes all the same. */
 export async function removeEarlier(error: unknown, plan: VmPlan, context: CallContext): Promise<never> {
-  const made = new MadeForVm(plan, context);
-  if (context.attempt > 1) {
-    made.expectEarlier();
-  }
-  return cleanUpAndThrow(error, made.stages(), context.log);
+  return cleanUpAndThrow(error, new MadeForVm(plan, context).stages(), context);
 }
 
 /** One port per manual network, at the same time; all that were made are known even when one fails. */
@@ -134,12 +130,11 @@ async function createInSomeZone(
       context.log.info(
         `availability zone '${zone}' failed: ${error instanceof Error ? error.message : error}`,
       );
-      const remaining = await removeAll(made.serverStages(), context.log);
+      const remaining = await removeAll(made.serverStages(), context);
       if (remaining.length > 0) {
         throw error;
       }
-      made.memberships = [];
-      made.server = undefined;
+      made.forgetServer();
     }
   }
   throw new CloudError('No availability zone to create the VM in');
@@ -174,7 +169,7 @@ async function storeSettings(
   made: MadeForVm,
   context: CallContext,
 ): Promise<void> {
-  made.settings = { id: `registry settings of ${plan.name}`, remove: () => plan.registry.delete(plan.name) };
+  made.addSettings();
   try {
     await plan.registry.update(plan.name, initialSettings(plan, networks, flavor, context.agent));
   } catch (error) {

@@ -1,9 +1,22 @@
 import type { CallContext } from '../cpi/call-context.ts';
 import { CloudError } from '../cpi/errors.ts';
+import { isRecord } from '../json.ts';
 import { leavePools, membershipsOf } from '../network/load-balancer.ts';
 import { OpenStackError } from '../openstack/errors.ts';
+import type { Port, PortFilter } from '../openstack/neutron/ports.ts';
 import type { Server } from '../openstack/nova/servers.ts';
 import { registryFor, registryKey } from './registry-entry.ts';
+import { isCreatedName } from './server-name.ts';
+
+/** What has to go with a server, and cannot be found once it is gone. */
+interface Leftovers {
+  portIds: string[];
+  registryKey: string | undefined;
+}
+
+/** Remembers them. */
+const LEFTOVERS = 'leftovers';
+const CLOCK_TOLERANCE_MS = 60_000;
 
 /** What went wrong in one step; the other steps were taken all the same. */
 interface StepFailure {
@@ -16,11 +29,14 @@ interface StepFailure {
  * @throws {CloudError} that tells of all failures
  */
 export async function deleteVm(vmCid: string, context: CallContext): Promise<void> {
-  const { servers, session } = context.openstack;
-  const [server, portIds] = await Promise.all([
-    servers.find(vmCid),
-    session.hasService('network').then((isThere) => (isThere ? portsOf(vmCid, context) : [])),
-  ]);
+  const { servers } = context.openstack;
+  const [server, bound] = await Promise.all([servers.find(vmCid), portsOf({ deviceId: vmCid }, context)]);
+  const boundIds = bound.map(({ id }) => id);
+  const remembered = server ? { portIds: boundIds, registryKey: registryKey(server) } : recalled(context);
+  context.lap.remember(LEFTOVERS, remembered);
+  const earlier = server || context.attempt === 1 ? undefined : await leftBehind(vmCid, context);
+  const portIds = [...new Set([...boundIds, ...remembered.portIds, ...(earlier?.portIds ?? [])])];
+  const key = remembered.registryKey ?? earlier?.registryKey;
   const failures: StepFailure[] = [];
   if (server) {
     failures.push(...(await leaveAllPools(server, context)));
@@ -33,19 +49,41 @@ export async function deleteVm(vmCid: string, context: CallContext): Promise<voi
     context.log.info(`Server '${vmCid}' not found, deleting what may be left of it`);
   }
   failures.push(...(await deletePorts(portIds, context)));
-  if (server) {
+  if (key !== undefined) {
     const registry = registryFor(context, { isRequired: false });
-    failures.push(
-      ...(await failureOf('Deleting registry settings', () => registry.delete(registryKey(server)))),
-    );
+    failures.push(...(await failureOf('Deleting registry settings', () => registry.delete(key))));
   }
   if (failures.length > 0) {
     throw summary(failures);
   }
 }
 
-async function portsOf(vmCid: string, { openstack }: CallContext): Promise<string[]> {
-  return (await openstack.ports.list({ deviceId: vmCid })).map(({ id }) => id);
+async function portsOf(filter: PortFilter, { openstack }: CallContext): Promise<Port[]> {
+  return (await openstack.session.hasService('network')) ? openstack.ports.list(filter) : [];
+}
+
+function recalled({ lap }: CallContext): Leftovers {
+  const fact = lap.recall(LEFTOVERS);
+  const { portIds, registryKey: key } = isRecord(fact) ? fact : {};
+  return {
+    portIds: Array.isArray(portIds) ? portIds.filter((id) => typeof id === 'string') : [],
+    registryKey: typeof key === 'string' ? key : undefined,
+  };
+}
+
+/**
+ * What an earlier attempt, of which nothing else is known, has left of a server that is gone: Nova still tells its name, under
+ * which create_vm made its ports. Nova has taken the server's id off them.
+ */
+async function leftBehind(vmCid: string, context: CallContext): Promise<Leftovers | undefined> {
+  const since = new Date(Date.now() - context.elapsedMs - CLOCK_TOLERANCE_MS);
+  const name = (await context.openstack.servers.findDeleted(vmCid, since))?.name;
+  if (name === undefined || !isCreatedName(name)) {
+    return undefined;
+  }
+  const ports = await portsOf({ name }, context);
+  const unbound = ports.filter((port) => port.name === name && port.device_id === '');
+  return { portIds: unbound.map(({ id }) => id), registryKey: name };
 }
 
 /** Before the server goes, so that its traffic does. */

@@ -1,9 +1,20 @@
 import type { CallContext } from '../cpi/call-context.ts';
 import { type Made, unconfirmed } from '../cpi/clean-up.ts';
+import { isRecord } from '../json.ts';
+import { leavePools, type Membership, membershipsOf } from '../network/load-balancer.ts';
 import type { PortRequest } from '../openstack/neutron/ports.ts';
+import type { Server } from '../openstack/nova/servers.ts';
+import type { MemberRequest } from '../openstack/octavia/pools.ts';
+import { lookTwice } from '../openstack/send-once.ts';
 import type { VmPlan } from './vm-plan.ts';
 
-/** What create_vm has made so far, in the order in which it is taken back. */
+/** Remembers the places in load balancer pools, which carry no mark of the call. */
+const MEMBERSHIPS = 'memberships';
+
+/**
+ * What create_vm has made so far, in the order in which it is taken back. Where earlier attempts may have made something, or the
+ * call is cancelled, that goes by its mark.
+ */
 export class MadeForVm {
   readonly #plan: VmPlan;
   readonly #context: CallContext;
@@ -15,6 +26,9 @@ export class MadeForVm {
   constructor(plan: VmPlan, context: CallContext) {
     this.#plan = plan;
     this.#context = context;
+    if (context.attempt > 1 || context.request.invocation?.isCancelled) {
+      this.#expectEarlier();
+    }
   }
 
   /** All of it: memberships one by one, the server, its ports, its settings. */
@@ -30,12 +44,7 @@ export class MadeForVm {
   /** The server that is about to be asked for: should its id never be known, its name is. */
   expectServer(): void {
     const { servers } = this.#context.openstack;
-    const { name } = this.#plan;
-    this.server = unconfirmed(
-      name,
-      () => servers.adopt(name),
-      ({ id }) => servers.deleteAndWait(id),
-    );
+    this.#expectServerOf(() => servers.adopt(this.#plan.name));
   }
 
   addServer(id: string): void {
@@ -55,22 +64,125 @@ export class MadeForVm {
     );
   }
 
-  /** Whatever an earlier attempt of the call has made. */
-  expectEarlier(): void {
-    const { ports } = this.#context.openstack;
-    const { name } = this.#plan;
-    this.expectServer();
-    this.ports.push({
-      id: `ports of ${name}`,
-      remove: async () => {
-        const found = await ports.list({ name });
-        await Promise.all(found.filter((port) => port.name === name).map((port) => ports.delete(port.id)));
-      },
-    });
-  }
-
   addPort(id: string): void {
     const { ports } = this.#context.openstack;
     this.ports.push({ id, remove: () => ports.delete(id) });
   }
+
+  addMembership(membership: Membership): void {
+    const { lap } = this.#context;
+    lap.remember(MEMBERSHIPS, [...this.#remembered(), membership]);
+    const id = `member ${membership.memberId} of pool ${membership.poolId}`;
+    this.memberships.push({ id, remove: () => this.#leave([membership]) });
+  }
+
+  /** A place in a pool that was never confirmed. */
+  expectMembership(poolId: string, member: MemberRequest): void {
+    const { pools } = this.#context.openstack;
+    this.memberships.push(
+      unconfirmed(
+        `member ${member.address}:${member.protocol_port} of pool ${poolId}`,
+        () => pools.findMember(poolId, member),
+        ({ id }) => this.#leave([{ poolId, memberId: id }]),
+      ),
+    );
+  }
+
+  addSettings(): void {
+    const { name, registry } = this.#plan;
+    this.settings = { id: `registry settings of ${name}`, remove: () => registry.delete(name) };
+  }
+
+  /** When another zone is tried, whose server has nothing yet. */
+  forgetServer(): void {
+    this.#context.lap.remember(MEMBERSHIPS, []);
+    this.memberships = [];
+    this.server = undefined;
+  }
+
+  /** Whatever any attempt of the call has made. */
+  #expectEarlier(): void {
+    const { openstack, patience } = this.#context;
+    const { name, pools, registry } = this.#plan;
+    this.#expectServerOf(() => lookTwice(() => openstack.servers.adopt(name), patience));
+    this.ports.push({
+      id: `ports of ${name}`,
+      remove: async () => {
+        const found = await this.#portsByName();
+        await Promise.all(found.map((port) => openstack.ports.delete(port.id)));
+      },
+    });
+    if (pools.length > 0) {
+      this.memberships.push({ id: `pool members of ${name}`, remove: () => this.#leaveEarlier() });
+    }
+    if (registry.isUsed) {
+      this.addSettings();
+    }
+  }
+
+  #expectServerOf(find: () => Promise<Server | undefined>): void {
+    const { servers } = this.#context.openstack;
+    this.server = unconfirmed(this.#plan.name, find, ({ id }) => servers.deleteAndWait(id));
+  }
+
+  async #leaveEarlier(): Promise<void> {
+    const { openstack, log } = this.#context;
+    const server = await openstack.servers.adopt(this.#plan.name);
+    const known = [...this.#remembered(), ...membershipsOf(server?.metadata ?? {}, log)];
+    const found = server ? await this.#membershipsByAddress(server) : [];
+    const all = new Map([...known, ...found].map((one) => [`${one.poolId}/${one.memberId}`, one]));
+    await this.#leave([...all.values()]);
+  }
+
+  /** No other VM can have the address of one that is there. */
+  async #membershipsByAddress({ id }: Server): Promise<Membership[]> {
+    const { openstack } = this.#context;
+    const ports = await openstack.ports.list({ deviceId: id });
+    const addresses = ports.flatMap(({ fixed_ips }) => fixed_ips.map(({ ip_address }) => ip_address));
+    const searches = this.#plan.pools.flatMap((spec) =>
+      addresses.map(async (address) => {
+        const pools = await openstack.pools.listByName(spec.name);
+        const members = await Promise.all(
+          pools.map(async (pool) => ({
+            pool,
+            members: await openstack.pools.listMembers(pool.id, { address, protocol_port: spec.port }),
+          })),
+        );
+        return members.flatMap(({ pool, members: those }) =>
+          those.map((member) => ({ poolId: pool.id, memberId: member.id })),
+        );
+      }),
+    );
+    return (await Promise.all(searches)).flat();
+  }
+
+  async #portsByName() {
+    const { openstack, patience } = this.#context;
+    const { name } = this.#plan;
+    if (!(await openstack.session.hasService('network'))) {
+      return [];
+    }
+    const found = await lookTwice(async () => {
+      const ports = (await openstack.ports.list({ name })).filter((port) => port.name === name);
+      return ports.length > 0 ? ports : undefined;
+    }, patience);
+    return found ?? [];
+  }
+
+  #remembered(): Membership[] {
+    const remembered = this.#context.lap.recall(MEMBERSHIPS);
+    return Array.isArray(remembered) ? remembered.filter(isMembership) : [];
+  }
+
+  async #leave(memberships: Membership[]): Promise<void> {
+    const { openstack, log } = this.#context;
+    const [error] = await leavePools(memberships, openstack, log);
+    if (error) {
+      throw error;
+    }
+  }
+}
+
+function isMembership(value: unknown): value is Membership {
+  return isRecord(value) && typeof value.poolId === 'string' && typeof value.memberId === 'string';
 }

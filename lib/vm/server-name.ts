@@ -27,3 +27,10 @@ export function mayRename(vmCid: string, metadata: Record<string, string>, conte
   }
   return true;
 }
+
+const OWN_NAME = /^vm-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** Whether it is a name that create_vm gives, and nothing else. */
+export function isCreatedName(name: string): boolean {
+  return OWN_NAME.test(name);
+}

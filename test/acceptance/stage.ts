@@ -8,6 +8,7 @@ import {
   type Cpi,
   type CpiOptions,
   directorRequest,
+  finished,
   openstackProperties,
   refuseSecrets,
   startCpi,
@@ -186,10 +187,7 @@ export async function invoke(
     invocation: { id: randomUUID(), ...invocation },
     config: { cloud: { plugin: 'openstack', properties } },
   };
-  const response = await handler(event, { functionName: method });
+  const response = finished(await handler(event, { functionName: method }));
   refuseSecrets([JSON.stringify(response)], stage.secrets());
-  if ('pending' in response) {
-    throw new Error(`not done: ${response.pending.reason}`);
-  }
   return response;
 }

@@ -3,7 +3,7 @@ import { functions } from '#functions/index.ts';
 import type { CpiMethod } from '#lib/cpi/methods.ts';
 import { embeddedStage, MARKED } from '../acceptance/stage.ts';
 import type { CloudDescription, FaultInjector, RecordedRequest } from '../support/cloud.ts';
-import { directorRequest, openstackProperties, refuseSecrets } from '../support/cpi.ts';
+import { directorRequest, finished, openstackProperties, refuseSecrets } from '../support/cpi.ts';
 import type { EmbeddedCloud, EmbeddedCloudOptions } from '../support/embedded/index.ts';
 import { RETRIES } from './faults.ts';
 
@@ -81,7 +81,7 @@ export async function faultStage(options: EmbeddedCloudOptions = {}): Promise<Fa
         { functionName: method, inProcess: { logSink: (line) => lines.push(line) } },
       );
       refuseSecrets([JSON.stringify(answer), ...lines], [...secrets, ...embedded.secrets.slice(known)]);
-      return answer;
+      return finished(answer);
     },
   };
 }

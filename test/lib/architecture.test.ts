@@ -107,16 +107,14 @@ describe('the source', () => {
     expect(containing([...library, ...sources('functions')], /\bprocess\.(stdout|stderr)\b/)).toEqual([]);
   });
 
-  it('waits in a loop in as few places as there are reasons to', () => {
+  it('sleeps only where a lap can end it, and between attempts', () => {
     const sleepers = library
       .filter(({ imports }) => imports.includes('node:timers/promises'))
       .map(({ path }) => path);
 
     expect(sleepers.sort()).toEqual([
-      'lib/http/retry.ts',
-      'lib/openstack/send-once.ts',
-      'lib/openstack/wait-for.ts',
-      'lib/stemcell/upload-stemcell.ts',
+      'lib/invoke/attempts.ts',
+      'lib/lap/lap.ts',
     ]);
   });
 

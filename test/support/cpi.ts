@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { functions } from '#functions/index.ts';
 import type { CpiMethod } from '#lib/cpi/methods.ts';
+import type { CpiResponse, FunctionAnswer } from '#lib/cpi/response.ts';
 import { answer } from '#lib/invoke/answer.ts';
 import type { CloudDescription } from './cloud.ts';
 
@@ -51,6 +52,14 @@ export interface CpiOptions {
 }
 
 const RUNS = { process: runProcess, here: runHere, function: runFunction };
+
+/** @throws when the lap was over before the work was done, which a test that sets none does not expect */
+export function finished(answer: FunctionAnswer): CpiResponse {
+  if ('pending' in answer) {
+    throw new Error(`the function waits for ${answer.pending.reason}`);
+  }
+  return answer;
+}
 
 export async function startCpi(options: CpiOptions): Promise<Cpi> {
   const folder = await mkdtemp(join(tmpdir(), 'cpi-test-'));

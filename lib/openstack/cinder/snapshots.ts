@@ -39,6 +39,7 @@ export class Snapshots {
   async create(snapshot: SnapshotRequest): Promise<Snapshot> {
     return sendOnce(
       {
+        what: `snapshot ${snapshot.name} to be created`,
         send: async () =>
           (await this.#cinder.post<{ snapshot: Snapshot }>('/snapshots', { snapshot })).snapshot,
         effect: () => this.adopt(snapshot.name),

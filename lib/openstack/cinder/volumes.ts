@@ -60,6 +60,7 @@ export class Volumes {
   async create(volume: VolumeRequest): Promise<Volume> {
     return sendOnce(
       {
+        what: `volume ${volume.name} to be created`,
         send: async () => (await this.#cinder.post<{ volume: Volume }>('/volumes', { volume })).volume,
         effect: () => this.adopt(volume.name),
       },
@@ -114,6 +115,7 @@ export class Volumes {
   async extend(id: string, sizeGib: number): Promise<Volume> {
     await sendOnce(
       {
+        what: `volume ${id} to be extended`,
         send: () => this.#act(id, { 'os-extend': { new_size: sizeGib } }),
         effect: async () => {
           const volume = await this.find(id);
@@ -129,6 +131,7 @@ export class Volumes {
   async retype(id: string, type: string, migrationPolicy: MigrationPolicy): Promise<void> {
     await sendOnce(
       {
+        what: `volume ${id} to be retyped`,
         send: () => this.#act(id, { 'os-retype': { new_type: type, migration_policy: migrationPolicy } }),
         effect: async () => {
           const volume = await this.find(id);

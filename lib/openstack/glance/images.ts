@@ -56,12 +56,8 @@ export const RESERVED_IMAGE_PROPERTIES: ReadonlySet<string> = new Set([
 ]);
 
 /** An earlier attempt's main image may refer to a kernel or ramdisk that has been replaced since. */
-function isRecordOf({ kernel_id, ramdisk_id }: ImageRequest, found: Image | undefined): boolean {
-  return (
-    found?.status === 'queued' &&
-    (found.kernel_id ?? undefined) === kernel_id &&
-    (found.ramdisk_id ?? undefined) === ramdisk_id
-  );
+function refersAsWanted({ kernel_id, ramdisk_id }: ImageRequest, found: Image | undefined): boolean {
+  return (found?.kernel_id ?? undefined) === kernel_id && (found?.ramdisk_id ?? undefined) === ramdisk_id;
 }
 
 /** https://docs.openstack.org/api-ref/image/v2/#images */
@@ -87,10 +83,28 @@ export class Images {
     try {
       await this.#glance.post('/images', image, { idempotent: true });
     } catch (error) {
-      if (!(error instanceof ConflictError && isRecordOf(image, await this.find(image.id)))) {
+      if (!(error instanceof ConflictError && (await this.#isQueued(image)))) {
         throw error;
       }
     }
+  }
+
+  /** Images with a custom property of this value; no more than one page of them. */
+  async listByProperty(name: string, value: string): Promise<Image[]> {
+    const { images } = await this.#glance.get<{ images: Image[] }>('/images', {
+      query: { [name]: value, limit: 100 },
+    });
+    return images.filter((image) => Object.entries(image).some(([key, it]) => key === name && it === value));
+  }
+
+  /**
+   * Whether the image that such a request made has its data.
+   * @param isSent whether all of it was sent, so that it is enough that Glance has not finished with it
+   */
+  async hasData(image: ImageRequest, isSent: boolean): Promise<boolean> {
+    const found = await this.find(image.id);
+    const hasIt = found?.status === 'active' || (isSent && found?.status === 'saving');
+    return hasIt && refersAsWanted(image, found);
   }
 
   /** @param bytes exact size of the data */
@@ -101,6 +115,11 @@ export class Images {
   /** Deletes what may be gone already. */
   async delete(id: string): Promise<void> {
     await this.#glance.delete(path`/images/${id}`);
+  }
+
+  async #isQueued(image: ImageRequest): Promise<boolean> {
+    const found = await this.find(image.id);
+    return found?.status === 'queued' && refersAsWanted(image, found);
   }
 
   async waitUntilActive(id: string): Promise<Image> {

@@ -34,6 +34,7 @@ export class Networks {
   async create(network: NetworkRequest): Promise<Network> {
     return sendOnce(
       {
+        what: `network ${network.name} to be created`,
         send: async () => (await this.#neutron.post<{ network: Network }>('/networks', { network })).network,
         effect: () => this.adopt(network.description),
       },

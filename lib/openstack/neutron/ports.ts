@@ -60,6 +60,7 @@ export class Ports {
   async create(port: PortRequest): Promise<Port> {
     return sendOnce(
       {
+        what: `port of ${port.name} in network ${port.network_id} to be created`,
         send: async () => (await this.#neutron.post<{ port: Port }>('/ports', { port })).port,
         effect: () => this.adopt(port),
       },

@@ -36,7 +36,7 @@ export class Routers {
       }
       return true;
     };
-    await sendOnce({ send, effect }, this.#patience);
+    await sendOnce({ what: `subnet ${subnetId} to be connected`, send, effect }, this.#patience);
   }
 
   /** Removes an interface that may be gone already. */

@@ -44,6 +44,7 @@ export class Subnets {
   async create(subnet: SubnetRequest): Promise<Subnet> {
     return sendOnce(
       {
+        what: `subnet ${subnet.name} to be created`,
         send: async () => (await this.#neutron.post<{ subnet: Subnet }>('/subnets', { subnet })).subnet,
         effect: () => this.adopt(subnet.description),
       },

@@ -25,6 +25,13 @@ export interface EmbeddedFlavor {
   swap?: number | '';
 }
 
+/** What was done to a server. */
+export interface ServerAction {
+  action: string;
+  /** UTC, without time zone, in whole seconds. */
+  start_time: string;
+}
+
 export interface BlockDevice {
   uuid: string;
   source_type: 'image';
@@ -68,6 +75,7 @@ export const VOLUME_TYPE_MICROVERSION = '2.67';
 const EMBEDDED_FLAVOR_MICROVERSION = '2.47';
 const GONE = ['terminated', 'deleted'];
 const ERRORS_IN_A_ROW = 3;
+const PRECISION_MS = 1000;
 
 /** https://docs.openstack.org/api-ref/compute/#servers-servers */
 export class Servers {
@@ -115,6 +123,7 @@ export class Servers {
   async create(request: ServerRequest, microversion?: string): Promise<string> {
     return sendOnce(
       {
+        what: `server ${request.server.name} to be created`,
         send: async () => {
           const { server } = await this.#nova.post<{ server: { id: string } }>(
             '/servers',
@@ -166,6 +175,24 @@ export class Servers {
 
   async rename(id: string, name: string): Promise<void> {
     await this.#nova.put(path`/servers/${id}`, { server: { name } });
+  }
+
+  /** The latest action of a kind, such as `reboot`, that began at a time or later; undefined too where the server is gone. */
+  async findAction(id: string, action: string, since: Date): Promise<ServerAction | undefined> {
+    const answer = await this.#nova.find<{ instanceActions: ServerAction[] }>(
+      path`/servers/${id}/os-instance-actions`,
+    );
+    return answer?.instanceActions.find(
+      (one) => one.action === action && Date.parse(`${one.start_time}Z`) >= since.getTime() - PRECISION_MS,
+    );
+  }
+
+  /** A server that was deleted at a time or later, as far as Nova remembers it: without metadata. */
+  async findDeleted(id: string, since: Date): Promise<Server | undefined> {
+    const { servers } = await this.#nova.get<{ servers: Server[] }>('/servers/detail', {
+      query: { 'changes-since': since.toISOString(), uuid: id },
+    });
+    return servers.find((server) => server.id === id);
   }
 
   /** A server that cannot be rebooted softly, since it is off, is rebooted hard. */
@@ -224,6 +251,7 @@ export class Servers {
   async #reboot(id: string, type: 'SOFT' | 'HARD'): Promise<void> {
     await sendOnce(
       {
+        what: `server ${id} to be rebooted ${type}`,
         send: async () => {
           await this.#nova.post(path`/servers/${id}/action`, { reboot: { type } });
           return true;

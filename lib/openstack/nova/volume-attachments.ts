@@ -31,6 +31,7 @@ export class VolumeAttachments {
   async create(serverId: string, volumeId: string, device: string): Promise<VolumeAttachment> {
     return sendOnce(
       {
+        what: `volume ${volumeId} to be attached`,
         send: async () => {
           const { volumeAttachment } = await this.#nova.post<{ volumeAttachment: VolumeAttachment }>(
             path`/servers/${serverId}/os-volume_attachments`,

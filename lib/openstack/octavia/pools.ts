@@ -1,3 +1,4 @@
+import type { Activity } from '../../lap/lap.ts';
 import { ConflictError, OpenStackError, WaitTimeoutError } from '../errors.ts';
 import { sendOnce } from '../send-once.ts';
 import { path, type ServiceClient } from '../service-client.ts';
@@ -51,15 +52,18 @@ export class Pools {
 
   /** A pool has no two members with the same address, port and subnet. */
   async findMember(poolId: string, member: MemberRequest): Promise<Member | undefined> {
+    const members = await this.listMembers(poolId, member);
+    return members.find(({ subnet_id }) => subnet_id === member.subnet_id);
+  }
+
+  async listMembers(
+    poolId: string,
+    { address, protocol_port }: Pick<Member, 'address' | 'protocol_port'>,
+  ): Promise<Member[]> {
     const { members } = await this.#octavia.get<{ members: Member[] }>(path`/lbaas/pools/${poolId}/members`, {
-      query: { address: member.address, protocol_port: member.protocol_port },
+      query: { address, protocol_port },
     });
-    return members.find(
-      ({ address, protocol_port, subnet_id }) =>
-        address === member.address &&
-        protocol_port === member.protocol_port &&
-        subnet_id === member.subnet_id,
-    );
+    return members.filter((one) => one.address === address && one.protocol_port === protocol_port);
   }
 
   /**
@@ -70,6 +74,7 @@ export class Pools {
     return this.#whenMutable(loadBalancerId, () =>
       sendOnce(
         {
+          what: `member ${member.address}:${member.protocol_port} of pool ${poolId} to be created`,
           send: async () => {
             const answer = await this.#octavia.post<{ member: Member }>(
               path`/lbaas/pools/${poolId}/members`,
@@ -92,16 +97,26 @@ export class Pools {
   }
 
   async #whenMutable<T>(loadBalancerId: string, change: () => Promise<T>): Promise<T> {
-    const startedAt = Date.now();
-    for (let attempt = 1; ; attempt++) {
+    const { activity, done } = this.#patience.lap.begin(`load balancer ${loadBalancerId} to be changed`);
+    try {
+      return await this.#changed(activity, loadBalancerId, change);
+    } finally {
+      done();
+    }
+  }
+
+  async #changed<T>(activity: Activity, loadBalancerId: string, change: () => Promise<T>): Promise<T> {
+    const endsAt = Math.min(activity.since + this.#patience.timeoutMs, this.#patience.lap.waitsEndAt);
+    for (;;) {
+      activity.times += 1;
       try {
         return await change();
       } catch (error) {
         if (!(error instanceof ConflictError && IMMUTABLE.test(error.reason))) {
           throw error;
         }
-        const giveUp = () => new ImmutableError(Date.now() - startedAt, attempt, error);
-        if (Date.now() - startedAt >= this.#patience.timeoutMs) {
+        const giveUp = () => new ImmutableError(Date.now() - activity.since, activity.times, error);
+        if (Date.now() >= endsAt) {
           throw giveUp();
         }
         await this.#loadBalancers.waitUntilActive(loadBalancerId).catch((failure) => {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { cleanUpAndThrow, type Made, removeAll } from '#lib/cpi/clean-up.ts';
 import { CloudError, CpiError, VMCreationFailed } from '#lib/cpi/errors.ts';
 import { boshError, defect, failure, success } from '#lib/cpi/response.ts';
+import { Lap } from '#lib/lap/lap.ts';
 import { Logger } from '#lib/log/logger.ts';
 import { Redactor } from '#lib/log/redactor.ts';
 import {
@@ -33,12 +34,16 @@ function things(...stages: string[][]): { stages: Made[][]; removed: string[] } 
   return { stages: stages.map((stage) => stage.map(made)), removed };
 }
 
+function within() {
+  return { log: logged().log, lap: new Lap() };
+}
+
 describe('removeAll', () => {
   it('removes everything, stage after stage, whatever fails', async () => {
     const { stages, removed } = things(['member'], ['stuck server'], ['port 1', 'stuck port', 'port 2']);
     const { log, lines } = logged();
 
-    const remaining = await removeAll(stages, log);
+    const remaining = await removeAll(stages, { log, lap: new Lap() });
 
     expect(remaining).toEqual(['stuck server', 'stuck port']);
     expect(removed).toEqual(['member', 'stuck server', 'port 1', 'stuck port', 'port 2']);
@@ -59,7 +64,7 @@ describe('removeAll', () => {
     };
     const next: Made = { id: 'next', remove: async () => void order.push('next') };
 
-    await removeAll([[slow], [next]], logged().log);
+    await removeAll([[slow], [next]], within());
 
     expect(order).toEqual(['slow', 'next']);
   });
@@ -69,14 +74,14 @@ describe('cleanUpAndThrow', () => {
   it('throws the error as it came when nothing remains', async () => {
     const error = new VMCreationFailed('No valid host', { okToRetry: true });
 
-    await expect(cleanUpAndThrow(error, things(['server']).stages, logged().log)).rejects.toBe(error);
+    await expect(cleanUpAndThrow(error, things(['server']).stages, within())).rejects.toBe(error);
     expect(error.message).toBe('No valid host');
   });
 
   it('names what remains', async () => {
     const error = new VMCreationFailed('No valid host', { okToRetry: true });
 
-    const thrown = cleanUpAndThrow(error, things(['stuck 1'], ['stuck 2']).stages, logged().log);
+    const thrown = cleanUpAndThrow(error, things(['stuck 1'], ['stuck 2']).stages, within());
 
     await expect(thrown).rejects.toMatchObject({
       message: 'No valid host (cleanup incomplete: stuck 1, stuck 2)',
@@ -87,7 +92,7 @@ describe('cleanUpAndThrow', () => {
   it('lets a defect be one', async () => {
     const bug = new TypeError('x is not a function');
 
-    await expect(cleanUpAndThrow(bug, [], logged().log)).rejects.toBe(bug);
+    await expect(cleanUpAndThrow(bug, [], within())).rejects.toBe(bug);
   });
 });
 

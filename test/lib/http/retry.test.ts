@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { ConnectionError } from '#lib/http/errors.ts';
 import { failureOf, pauseBefore, type RetryPolicy, withRetries } from '#lib/http/retry.ts';
 import type { HttpResponse } from '#lib/http/transport.ts';
+import { Lap } from '#lib/lap/lap.ts';
 import { Logger } from '#lib/log/logger.ts';
 
 const POLICY: RetryPolicy = { maxRetries: 3, maxPauseMs: 0, maxRetryAfterMs: 0 };
@@ -67,7 +68,13 @@ async function attempts(outcomes: (HttpResponse | ConnectionError)[], idempotent
     return outcome;
   };
   const log = new Logger((line) => lines.push(line.replace(/^\S+ /, '')));
-  const result = await withRetries(exchange, { idempotent, policy, log }).catch((error: unknown) => error);
+  const result = await withRetries(exchange, {
+    what: 'GET a thing',
+    idempotent,
+    policy,
+    log,
+    lap: new Lap(),
+  }).catch((error: unknown) => error);
   return { sent, result, lines };
 }
 
@@ -130,7 +137,13 @@ describe('withRetries', () => {
     const defect = new TypeError('x is not a function');
     const log = new Logger(() => {});
 
-    const result = withRetries(() => Promise.reject(defect), { idempotent: true, policy: POLICY, log });
+    const result = withRetries(() => Promise.reject(defect), {
+      what: 'GET a thing',
+      idempotent: true,
+      policy: POLICY,
+      log,
+      lap: new Lap(),
+    });
 
     await expect(result).rejects.toBe(defect);
   });

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { RetryPolicy } from '#lib/http/retry.ts';
 import { Transport } from '#lib/http/transport.ts';
+import { Lap } from '#lib/lap/lap.ts';
 import { Logger } from '#lib/log/logger.ts';
 import {
   AuthenticationError,
@@ -106,6 +107,7 @@ function sessionFor(url: string, options: Partial<SessionOptions> = {}, retry: P
     transport,
     { maxRetries: 2, maxPauseMs: 0, maxRetryAfterMs: 0, ...retry },
     log,
+    new Lap(),
   );
   return { session, nova: new ServiceClient(session, 'compute'), lines };
 }

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { ConnectionError } from '#lib/http/errors.ts';
+import { Lap } from '#lib/lap/lap.ts';
 import { ResourceFailedError, ServiceUnreachableError, WaitTimeoutError } from '#lib/openstack/errors.ts';
 import { lookTwice, sendOnce } from '#lib/openstack/send-once.ts';
 import { type Patience, type Wait, waitFor, waitUntilGone } from '#lib/openstack/wait-for.ts';
 
-const PATIENCE: Patience = { timeoutMs: 5000, pollIntervalMs: 0, resends: 2 };
+const PATIENCE: Patience = { timeoutMs: 5000, pollIntervalMs: 0, resends: 2, lap: new Lap() };
 
 interface Thing {
   status: string;
@@ -181,6 +182,7 @@ describe('sendOnce', () => {
         }
         return answer;
       },
+      what: 'thing to be made',
       effect: async () => {
         const effect = next(effects, counts.looked);
         counts.looked += 1;

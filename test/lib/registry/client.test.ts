@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { Transport } from '#lib/http/transport.ts';
+import { Lap } from '#lib/lap/lap.ts';
 import { Logger } from '#lib/log/logger.ts';
 import { RegistryClient, RegistryError } from '#lib/registry/client.ts';
 import { noRegistry } from '#lib/registry/noop.ts';
@@ -23,7 +24,7 @@ function clientFor(endpoint: string, maxRetries = 2) {
   closings.push(() => transport.close());
   const registry = new RegistryClient(
     { endpoint, user: 'admin', password: 'hunter2' },
-    { transport, retry: { maxRetries, maxPauseMs: 0, maxRetryAfterMs: 0 }, log },
+    { transport, retry: { maxRetries, maxPauseMs: 0, maxRetryAfterMs: 0 }, log, lap: new Lap() },
   );
   return { registry, lines };
 }

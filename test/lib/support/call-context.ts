@@ -2,6 +2,7 @@ import { parseConfiguration } from '#lib/config/configuration.ts';
 import type { CallContext } from '#lib/cpi/call-context.ts';
 import type { CpiRequest } from '#lib/cpi/request.ts';
 import { Transport } from '#lib/http/transport.ts';
+import { Lap } from '#lib/lap/lap.ts';
 import { Logger } from '#lib/log/logger.ts';
 import { OpenStack } from '#lib/openstack/openstack.ts';
 import { RegistryClient } from '#lib/registry/client.ts';
@@ -36,8 +37,10 @@ export function callContext({ openstack = {}, sections = {}, request = {} }: Con
     },
     {},
   );
-  const { cloud, agent, patience, retry, registry, session, connection } = configuration;
-  const transport = new Transport(connection, 'test', log);
+  const lap = new Lap();
+  const { cloud, agent, retry, registry, session, connection } = configuration;
+  const transport = new Transport(connection, 'test', log, lap);
+  const patience = { ...configuration.patience, lap };
   const context: CallContext = {
     request: {
       method: 'create_vm',
@@ -51,6 +54,9 @@ export function callContext({ openstack = {}, sections = {}, request = {} }: Con
     },
     invocationId: INVOCATION_ID,
     attempt: 1,
+    lap,
+    elapsedMs: 0,
+    mayBeDeliveredTwice: false,
     log,
     cloud,
     agent,
@@ -58,7 +64,7 @@ export function callContext({ openstack = {}, sections = {}, request = {} }: Con
     patience,
     registry: {
       settings: registry,
-      connect: (settings) => new RegistryClient(settings, { transport, retry, log }),
+      connect: (settings) => new RegistryClient(settings, { transport, retry, log, lap }),
     },
   };
   return { context, lines, close: () => transport.close() };
