@@ -1,12 +1,28 @@
 import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { build, type Plugin } from 'esbuild';
 import { type Zippable, zipSync } from 'fflate';
 import { functions } from '../functions/index.ts';
 
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
 /** Of every file in an archive, so that equal sources make equal archives. */
 const CHANGED = '1980-01-02T00:00:00';
+
+/** The main module of each package, which is in no file. */
+const mains: Plugin = {
+  name: 'mains',
+  setup: ({ onResolve, onLoad }) => {
+    onResolve({ filter: /^main:/ }, ({ path }) => ({ path, namespace: 'main' }));
+    onLoad({ filter: /.*/, namespace: 'main' }, ({ path }) => {
+      const name = path.slice('main:'.length);
+      const contents = `import { handler } from '#functions/${name}.ts';
+import { qinlingMain } from '#lib/host/qinling.ts';
+export const main = qinlingMain('${name.replaceAll('-', '_')}', handler);`;
+      return { contents, resolveDir: ROOT };
+    });
+  },
+};
 
 /**
  * Makes `<method in kebab-case>.zip` for each method: what Qinling's Node.js runtime loads as `main.main`.
@@ -16,30 +32,12 @@ export async function packageForQinling(
   folder: string,
   methods: readonly string[] = Object.keys(functions),
 ): Promise<string[]> {
-  await mkdir(folder, { recursive: true });
-  return Promise.all(
-    methods.map(async (method) => {
-      const name = method.replaceAll('_', '-');
-      const path = join(folder, `${name}.zip`);
-      const files: Zippable = {
-        'main.js': [await bundle(method, name), { mtime: CHANGED }],
-        // Whatever a runtime's own package says.
-        'package.json': [Buffer.from('{"type":"commonjs"}\n'), { mtime: CHANGED }],
-      };
-      await writeFile(path, zipSync(files, { level: 6 }));
-      return path;
-    }),
-  );
-}
-
-async function bundle(method: string, name: string): Promise<Uint8Array> {
+  const names = methods.map((method) => method.replaceAll('_', '-'));
   const { outputFiles } = await build({
-    stdin: {
-      contents: `import { handler } from '#functions/${name}.ts';
-import { qinlingMain } from '#lib/host/qinling.ts';
-export const main = qinlingMain('${method}', handler);`,
-      resolveDir: fileURLToPath(new URL('..', import.meta.url)),
-    },
+    absWorkingDir: ROOT,
+    entryPoints: names.map((name) => ({ in: `main:${name}`, out: name })),
+    outdir: folder,
+    plugins: [mains],
     bundle: true,
     minify: true,
     keepNames: true,
@@ -54,9 +52,17 @@ export const main = qinlingMain('${method}', handler);`,
     logLevel: 'warning',
     write: false,
   });
-  const [file] = outputFiles;
-  if (!file) {
-    throw new Error(`no bundle of ${name}`);
-  }
-  return file.contents;
+  await mkdir(folder, { recursive: true });
+  return Promise.all(
+    outputFiles.map(async ({ path, contents }) => {
+      const files: Zippable = {
+        'main.js': [contents, { mtime: CHANGED }],
+        // Whatever a runtime's own package says.
+        'package.json': [Buffer.from('{"type":"commonjs"}\n'), { mtime: CHANGED }],
+      };
+      const zipPath = join(folder, `${basename(path, '.js')}.zip`);
+      await writeFile(zipPath, zipSync(files, { level: 6 }));
+      return zipPath;
+    }),
+  );
 }

@@ -27,7 +27,7 @@ let packages: string[];
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'cpi-qinling-'));
   packages = await packageForQinling(join(folder, 'zips'));
-});
+}, 60_000);
 
 afterAll(() => rm(folder, { recursive: true }));
 
