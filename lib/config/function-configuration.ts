@@ -59,7 +59,7 @@ export function functionProperties(own: unknown, sent: unknown, context: Propert
   const { isTrusted, openstack } = isEmpty(ownOpenstack)
     ? { isTrusted: false, openstack: given }
     : mergedOpenstack(ownOpenstack, given);
-  const replaced = SECTIONS.filter((name) => !isEmpty(record(sentSections[name])));
+  const replaced = SECTIONS.filter((name) => isGiven(sentSections[name]));
   const withheld = isTrusted
     ? []
     : SENT_SECTIONS.filter((name) => !replaced.includes(name) && !isEmpty(record(ownSections[name])));
@@ -174,6 +174,11 @@ function merged(own: Properties, given: Properties): Properties {
 
 function record(value: unknown): Properties {
   return isRecord(value) ? value : {};
+}
+
+/** Something to be checked, whatever it is; an empty section is none. */
+function isGiven(section: unknown): boolean {
+  return section !== undefined && !(isRecord(section) && isEmpty(section));
 }
 
 function isEmpty(value: Properties): boolean {
