@@ -101,7 +101,7 @@ describe.each(WAYS)('functionProperties with %s', (_, of) => {
     [{ connection_options: {} }, {}],
     [
       { connection_options: { proxy: null, ca_cert: ' pem1\n', read_timeout: 30, ssl_verify_peer: true } },
-      {},
+      { connection_options: { ca_cert: ' pem1\n', read_timeout: 30 } },
     ],
     [{ auth_url: 'https://KEYSTONE.example.org:5000/' }, {}],
     [{ auth_url: 'https://keystone.example.org:5000' }, {}],
