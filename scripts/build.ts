@@ -1,8 +1,9 @@
 /** Makes dist/cpi, which runs dist/cpi.cjs with the Node.js that the project is pinned to, and dist/serve.cjs, a server. */
 import { chmod, writeFile } from 'node:fs/promises';
-import { relative } from 'node:path';
+import { basename, relative } from 'node:path';
 import { type BuildOptions, build, type Plugin } from 'esbuild';
 import './build-validators.ts';
+import { noFetch } from './no-fetch.ts';
 
 const options: BuildOptions = {
   bundle: true,
@@ -16,20 +17,36 @@ const options: BuildOptions = {
   legalComments: 'none',
   logLevel: 'warning',
 };
-// `info`, which the Director asks for before every call, needs nothing of the functions: they are a file of their own.
-const functionsApart: Plugin = {
-  name: 'functions-apart',
-  setup: ({ onResolve }) =>
-    onResolve({ filter: /^#functions\/index\.ts$/ }, () => ({ path: './functions.cjs', external: true })),
+// What not every call needs is a file of its own, and loaded on demand: `info`, which the Director asks for before every call,
+// needs nothing of them, and only a deployed function's caller needs the AWS SDK.
+const onDemand: Record<string, string> = {
+  '#functions/index.ts': 'functions/index.ts',
+  './call.ts': 'lib/invoke/call.ts',
+  './lambda.ts': 'lib/invoke/lambda.ts',
+  './http.ts': 'lib/invoke/http.ts',
+  './qinling.ts': 'lib/invoke/qinling.ts',
+  './aws.ts': 'lib/invoke/aws.ts',
+  './parameter.ts': 'lib/middleware/parameter.ts',
 };
-await build({ ...options, entryPoints: ['bin/cpi.ts'], outfile: 'dist/cpi.cjs', plugins: [functionsApart] });
-await build({
-  ...options,
-  entryPoints: ['bin/serve.ts'],
-  outfile: 'dist/serve.cjs',
-  plugins: [functionsApart],
-});
-await build({ ...options, entryPoints: ['functions/index.ts'], outfile: 'dist/functions.cjs' });
+const apart: Plugin = {
+  name: 'apart',
+  setup: ({ onResolve }) =>
+    onResolve({ filter: /\.ts$/ }, ({ path, kind }) => {
+      const entry = onDemand[path];
+      // The server needs the functions at once.
+      const isApart = entry !== undefined && (kind === 'dynamic-import' || path.startsWith('#functions/'));
+      return isApart ? { path: `./${fileOf(entry)}`, external: true } : undefined;
+    }),
+};
+function fileOf(entry: string): string {
+  return entry === 'functions/index.ts' ? 'functions.cjs' : basename(entry).replace(/\.ts$/, '.cjs');
+}
+const entries = ['bin/cpi.ts', 'bin/serve.ts', ...Object.values(onDemand)];
+await Promise.all(
+  entries.map((entry) =>
+    build({ ...options, entryPoints: [entry], outfile: `dist/${fileOf(entry)}`, plugins: [apart, noFetch] }),
+  ),
+);
 
 // BOSH's PATH may lead to another Node.js, or to none. A small young generation keeps an image upload below 100 MB.
 const node = relative('dist', process.execPath);
