@@ -10,7 +10,7 @@ export const handler = cpiFunction('delete_network', async ([networkCid], contex
   } catch (error) {
     if (error instanceof NotFoundError) {
       // An earlier request may have deleted it, although its answer was lost.
-      if (context.attempt > 1 || error.attempts > 1) {
+      if (context.mayHaveBegun || error.attempts > 1) {
         return null;
       }
       throw new NetworkNotFound(withReason(`Network '${networkCid}' not found`, error), { cause: error });

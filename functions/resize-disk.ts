@@ -5,12 +5,12 @@ import { toGib } from '#lib/disk/size.ts';
 import { cpiFunction } from '#lib/middleware/cpi-function.ts';
 
 /** Makes a detached volume larger. Where that cannot be, the Director copies to a new disk. */
-export const handler = cpiFunction('resize_disk', async ([diskCid, sizeMib], { openstack, attempt }) => {
+export const handler = cpiFunction('resize_disk', async ([diskCid, sizeMib], { openstack, mayHaveBegun }) => {
   const { volumes } = openstack;
   const sizeGib = toGib(sizeMib);
   const missing = `Cannot resize volume because volume with ${diskCid} not found`;
   const volume = await ofDisk(missing, volumes.get(diskCid));
-  if (attempt > 1 && volume.status === 'extending') {
+  if (mayHaveBegun && volume.status === 'extending') {
     await waitUntilExtended(volumes, diskCid, sizeGib);
     return null;
   }

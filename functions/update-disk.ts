@@ -10,10 +10,10 @@ import { cpiFunction } from '#lib/middleware/cpi-function.ts';
  * nothing has changed when the Director is told to copy instead.
  */
 export const handler = cpiFunction('update_disk', async ([diskCid, sizeMib, cloudProperties], context) => {
-  const { openstack, cloud, attempt } = context;
+  const { openstack, cloud, mayHaveBegun } = context;
   const sizeGib = toGib(sizeMib);
   const found = await ofDisk(`Disk \`${diskCid}' not found`, openstack.volumes.get(diskCid));
-  const isOurDoing = attempt > 1 && ['retyping', 'extending'].includes(found.status);
+  const isOurDoing = mayHaveBegun && ['retyping', 'extending'].includes(found.status);
   const volume = isOurDoing ? await openstack.volumes.waitUntilRetyped(diskCid) : found;
   const wanted = cloudProperties.type ?? cloud.defaultVolumeType;
   const type = wanted ? await openstack.volumes.typeName(wanted) : volume.volume_type;

@@ -19,6 +19,8 @@ export interface CallContext {
   elapsedMs: number;
   /** Whether the same attempt may run twice at once. */
   mayBeDeliveredTwice: boolean;
+  /** Whether what is under way in the cloud may be this call's own doing. */
+  mayHaveBegun: boolean;
   log: Logger;
   cloud: CloudSettings;
   agent: Configuration['agent'];

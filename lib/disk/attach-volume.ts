@@ -2,9 +2,10 @@ import type { CallContext } from '../cpi/call-context.ts';
 import { cleanUpAndThrow, type Made } from '../cpi/clean-up.ts';
 import { CloudError } from '../cpi/errors.ts';
 import { ofDisk, ofVm } from '../cpi/not-found.ts';
-import { isAmbiguous } from '../openstack/errors.ts';
+import { BadRequestError, ConflictError, isAmbiguous } from '../openstack/errors.ts';
 import type { Server } from '../openstack/nova/servers.ts';
 import type { VolumeAttachment } from '../openstack/nova/volume-attachments.ts';
+import { lookTwice } from '../openstack/send-once.ts';
 import { detachAndWait } from './detach-volume.ts';
 import { freeDeviceName, type LocalDisks } from './device-name.ts';
 
@@ -37,12 +38,28 @@ export async function attachVolume(vmCid: string, diskCid: string, context: Call
     if (isAmbiguous(error)) {
       return giveUp(error);
     }
-    throw error;
+    return attachedMeanwhile(error, vmCid, diskCid, context);
   });
   const attachment = await ofDisk(`Volume \`${diskCid}' not found`, sent);
   await volumes.waitUntilInUse(diskCid).catch(giveUp);
   const device = attachment.device?.startsWith('/dev/') ? attachment.device : asked;
   return { device, server };
+}
+
+/** An attachment that an earlier request of the call asked for is refused a second time, whether it shows by then or not. */
+async function attachedMeanwhile(
+  error: unknown,
+  vmCid: string,
+  diskCid: string,
+  { mayHaveBegun, openstack, patience }: CallContext,
+): Promise<VolumeAttachment> {
+  const isRefused = error instanceof BadRequestError || error instanceof ConflictError;
+  const find = async () => {
+    const attachments = await openstack.volumeAttachments.list(vmCid);
+    return attachments.find(({ volumeId }) => volumeId === diskCid);
+  };
+  const present = isRefused && mayHaveBegun ? await lookTwice(find, patience) : undefined;
+  return present ?? Promise.reject(error);
 }
 
 /** An earlier call's attachment. A repeated call may find it unfinished. */
@@ -51,7 +68,7 @@ async function presentDevice(
   vmCid: string,
   context: CallContext,
 ): Promise<string> {
-  if (device && context.attempt === 1) {
+  if (device && !context.mayHaveBegun) {
     return device;
   }
   const giveUp = (error: unknown) => cleanUpAndThrow(error, [[detached(vmCid, volumeId, context)]], context);

@@ -1,5 +1,6 @@
 import type { CallContext } from '../cpi/call-context.ts';
 import { cleanUpAndThrow, type Made, unconfirmed } from '../cpi/clean-up.ts';
+import { theOneThatCounts } from '../cpi/delivered-twice.ts';
 import { madeEarlier } from '../cpi/made-earlier.ts';
 import { isAmbiguous } from '../openstack/errors.ts';
 import { lookTwice } from '../openstack/send-once.ts';
@@ -8,6 +9,7 @@ import { withinQuota } from './quota.ts';
 /** Volumes, or snapshots: created at once, usable later. */
 interface Storage {
   adopt(name: string): Promise<{ id: string } | undefined>;
+  makeWay(id: string, name: string): Promise<string>;
   discard(id: string): Promise<void>;
   waitUntilAvailable(id: string): Promise<unknown>;
 }
@@ -42,8 +44,9 @@ export async function createStorage<R>(
   };
   const { id } = (await madeEarlier(adopt, context)) ?? (await sent());
   try {
-    await storage.waitUntilAvailable(id);
-    return id;
+    const counted = await theOneThatCounts(id, () => storage.makeWay(id, name), context);
+    await storage.waitUntilAvailable(counted);
+    return counted;
   } catch (error) {
     return cleanUpAndThrow(error, [[{ id, remove: () => storage.discard(id) }]], context);
   }

@@ -9,7 +9,7 @@ export async function detachVolume(vmCid: string, diskCid: string, context: Call
   const attachments = await ofVm(vmCid, volumeAttachments.list(vmCid));
   if (attachments.some((attachment) => attachment.volumeId === diskCid)) {
     await detachAndWait(vmCid, diskCid, context);
-  } else if (context.attempt === 1) {
+  } else if (!context.mayHaveBegun) {
     context.log.info(`Volume '${diskCid}' is not attached to server '${vmCid}', nothing to detach`);
   } else {
     await volumes.waitWhileDetaching(diskCid);
@@ -27,7 +27,7 @@ const NOT_ATTACHED = /not attached|not found/i;
 async function sendDetach(
   vmCid: string,
   diskCid: string,
-  { openstack, attempt }: CallContext,
+  { openstack, mayHaveBegun }: CallContext,
 ): Promise<void> {
   try {
     await openstack.volumeAttachments.delete(vmCid, diskCid);
@@ -38,7 +38,7 @@ async function sendDetach(
     }
     const volume = await openstack.volumes.find(diskCid);
     const isAttached = volume?.attachments.some((attachment) => attachment.server_id === vmCid);
-    const hasAskedBefore = error.attempts > 1 || attempt > 1;
+    const hasAskedBefore = error.attempts > 1 || mayHaveBegun;
     if (volume?.status === 'detaching' || (hasAskedBefore && !isAttached)) {
       return;
     }

@@ -26,14 +26,16 @@ export function clients(): Middleware {
     transports.set(context, transport);
     const { retry, registry } = configuration;
     const patience = { ...configuration.patience, lap, log };
+    const attempt = request.invocation?.attempt ?? 1;
     context.cpi = {
       request,
       log,
       invocationId: request.invocation?.id ?? randomUUID(),
-      attempt: request.invocation?.attempt ?? 1,
+      attempt,
       lap,
       elapsedMs: request.invocation?.elapsedMs ?? 0,
       mayBeDeliveredTwice: context.mayBeDeliveredTwice ?? false,
+      mayHaveBegun: attempt > 1 || context.mayBeDeliveredTwice === true,
       cloud: configuration.cloud,
       agent: configuration.agent,
       openstack: new OpenStack(configuration.session, { transport, retry, patience, log }),

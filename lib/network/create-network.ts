@@ -1,5 +1,6 @@
 import type { CallContext } from '../cpi/call-context.ts';
 import { cleanUpAndThrow, type Made, unconfirmed } from '../cpi/clean-up.ts';
+import { theOneThatCounts } from '../cpi/delivered-twice.ts';
 import { madeEarlier } from '../cpi/made-earlier.ts';
 import type { ResultOf } from '../cpi/methods.ts';
 import { isAmbiguous } from '../openstack/errors.ts';
@@ -74,7 +75,10 @@ function nameOf({ properties }: SubnetDefinition, { invocationId }: CallContext)
   return properties.name || `bosh-${invocationId}`;
 }
 
-async function findOrCreateNetwork(definition: SubnetDefinition, context: CallContext) {
+async function findOrCreateNetwork(
+  definition: SubnetDefinition,
+  context: CallContext,
+): Promise<{ id: string }> {
   const { networks } = context.openstack;
   const description = markOf(definition, context);
   const adopt = () => networks.adopt(description);
@@ -90,10 +94,12 @@ async function findOrCreateNetwork(definition: SubnetDefinition, context: CallCo
     description,
     ...Object.fromEntries(passedOn),
   };
-  return networks.create(request).catch((error) => {
+  const network = await networks.create(request).catch((error) => {
     const late = unconfirmed(request.name, adopt, ({ id }) => networks.delete(id));
     return cleanUpAndThrow(error, isAmbiguous(error) ? [[late]] : [], context);
   });
+  const makeWay = () => networks.makeWay(network.id, description);
+  return { id: await theOneThatCounts(network.id, makeWay, context) };
 }
 
 async function findOrCreateSubnet(
@@ -103,8 +109,16 @@ async function findOrCreateSubnet(
 ): Promise<Subnet> {
   const { subnets } = context.openstack;
   const request = subnetRequest(networkId, definition, context);
-  const earlier = await madeEarlier(() => subnets.adopt(request.description), context);
-  return earlier ?? subnets.create(request);
+  const adopt = () => subnets.adopt(request.description);
+  const earlier = await madeEarlier(adopt, context);
+  return (
+    earlier ??
+    subnets.create(request).catch(async (error) => {
+      // Neutron refuses the same range twice in a network.
+      const other = context.mayBeDeliveredTwice ? await adopt() : undefined;
+      return other ?? Promise.reject(error);
+    })
+  );
 }
 
 function subnetRequest(networkId: string, definition: SubnetDefinition, context: CallContext): SubnetRequest {

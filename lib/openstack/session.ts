@@ -12,7 +12,13 @@ import {
   httpError,
   ServiceUnreachableError,
 } from './errors.ts';
-import { Catalog, type CatalogEntry, type EndpointInterface, type Endpoints, type ServiceType } from './keystone/catalog.ts';
+import {
+  Catalog,
+  type CatalogEntry,
+  type EndpointInterface,
+  type Endpoints,
+  type ServiceType,
+} from './keystone/catalog.ts';
 import { type Credentials, describeCredentials, loginBody } from './keystone/credentials.ts';
 
 export interface SessionOptions {

@@ -1,11 +1,13 @@
 import type { CallContext } from '../cpi/call-context.ts';
 import { cleanUpAndThrow, removeAll } from '../cpi/clean-up.ts';
+import { theOneThatCounts } from '../cpi/delivered-twice.ts';
 import { CloudError, VMCreationFailed } from '../cpi/errors.ts';
 import { createPort } from '../network/create-port.ts';
 import type { PrivateNetwork } from '../network/network-plan.ts';
 import { isAmbiguous } from '../openstack/errors.ts';
 import type { Port, PortRequest } from '../openstack/neutron/ports.ts';
 import { isBeingDeleted, type ServerRequest } from '../openstack/nova/servers.ts';
+import { lookTwice } from '../openstack/send-once.ts';
 import { type AgentNetworks, agentNetworks, checkUserDataSize, initialSettings } from './agent-settings.ts';
 import { createServer, waitUntilActive } from './boot-server.ts';
 import { connectServer } from './connect-server.ts';
@@ -120,7 +122,12 @@ async function createInSomeZone(
   for (const [index, zone] of plan.zones.entries()) {
     try {
       const zoned = zone ? { ...request, server: { ...request.server, availability_zone: zone } } : request;
-      const serverId = await adoptOrCreate(zoned, index, found, made, context);
+      const createdId = await adoptOrCreate(zoned, index, found, made, context);
+      const makeWay = () => context.openstack.servers.makeWay(createdId, plan.name);
+      const serverId = await theOneThatCounts(createdId, makeWay, context);
+      if (serverId !== createdId) {
+        made.forgetAll();
+      }
       await complete(serverId);
       return serverId;
     } catch (error) {
@@ -157,9 +164,25 @@ async function adoptOrCreate(
     await made.server?.remove();
   }
   made.expectServer();
-  const serverId = await createServer(request, context);
-  made.addServer(serverId);
-  return serverId;
+  try {
+    const serverId = await createServer(request, context);
+    made.addServer(serverId);
+    return serverId;
+  } catch (error) {
+    const other = context.mayBeDeliveredTwice ? await otherServer(request, context) : undefined;
+    if (other === undefined) {
+      throw error;
+    }
+    made.forgetAll();
+    return other;
+  }
+}
+
+/** Where the same attempt runs twice at once: the other one's server, with whose ports Nova refuses ours. */
+async function otherServer({ server }: ServerRequest, context: CallContext): Promise<string | undefined> {
+  const { openstack, patience } = context;
+  const found = await lookTwice(async () => (await openstack.servers.listByName(server.name))[0], patience);
+  return found?.id;
 }
 
 async function storeSettings(

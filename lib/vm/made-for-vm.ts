@@ -100,6 +100,13 @@ export class MadeForVm {
     this.server = undefined;
   }
 
+  /** When everything turns out to be another's, who takes it back if need be. */
+  forgetAll(): void {
+    this.forgetServer();
+    this.ports = [];
+    this.settings = undefined;
+  }
+
   /** Whatever any attempt of the call has made. */
   #expectEarlier(): void {
     const { openstack, patience } = this.#context;

@@ -1,5 +1,5 @@
 import { BadRequestError } from '../errors.ts';
-import { keepOne } from '../keep-one.ts';
+import { keepOne, makeWay } from '../keep-one.ts';
 import { sendOnce } from '../send-once.ts';
 import { path, type ServiceClient } from '../service-client.ts';
 import { type Patience, waitFor, waitUntilGone } from '../wait-for.ts';
@@ -20,6 +20,11 @@ export interface SnapshotRequest {
   force: true;
   metadata: Record<string, string>;
 }
+
+const PREFERENCE = {
+  works: ({ status }: Snapshot) => !status.startsWith('error'),
+  createdAt: (snapshot: Snapshot) => snapshot.created_at ?? '',
+};
 
 /** https://docs.openstack.org/api-ref/block-storage/v3/#volume-snapshots-snapshots */
 export class Snapshots {
@@ -50,16 +55,16 @@ export class Snapshots {
 
   /** The snapshot of this name that works, else the oldest; the others are deleted. */
   async adopt(name: string): Promise<Snapshot | undefined> {
-    const { snapshots } = await this.#cinder.get<{ snapshots: Snapshot[] }>('/snapshots/detail', {
-      query: { name },
+    return keepOne(await this.#listByName(name), {
+      ...PREFERENCE,
+      remove: (snapshot) => this.discard(snapshot.id),
     });
-    // Clouds may be told to ignore the filter.
-    const marked = snapshots.filter(
-      (snapshot) => snapshot.name === name && !['deleting', 'deleted'].includes(snapshot.status),
-    );
-    return keepOne(marked, {
-      works: (snapshot) => !snapshot.status.startsWith('error'),
-      createdAt: (snapshot) => snapshot.created_at ?? '',
+  }
+
+  /** The snapshot of this name that counts, where another request may have made one as well; our own goes if it is not. */
+  async makeWay(id: string, name: string): Promise<string> {
+    return makeWay(id, await this.#listByName(name), {
+      ...PREFERENCE,
       remove: (snapshot) => this.discard(snapshot.id),
     });
   }
@@ -89,6 +94,14 @@ export class Snapshots {
 
   async waitUntilGone(id: string): Promise<void> {
     await waitUntilGone(this.#wait(id, ['deleted']), this.#patience);
+  }
+
+  /** Those that are there to stay; clouds may be told to ignore the filter. */
+  async #listByName(name: string): Promise<Snapshot[]> {
+    const { snapshots } = await this.#cinder.get<{ snapshots: Snapshot[] }>('/snapshots/detail', {
+      query: { name },
+    });
+    return snapshots.filter((one) => one.name === name && !['deleting', 'deleted'].includes(one.status));
   }
 
   #wait(id: string, targets: string[]) {

@@ -1,5 +1,5 @@
 import { BadRequestError, type HttpError } from '../errors.ts';
-import { keepOne } from '../keep-one.ts';
+import { keepOne, makeWay } from '../keep-one.ts';
 import { sendOnce } from '../send-once.ts';
 import { path, type ServiceClient } from '../service-client.ts';
 import { isUuid } from '../uuid.ts';
@@ -31,6 +31,11 @@ export type MigrationPolicy = 'never' | 'on-demand';
 const LOOKS_UNTIL_GIVEN_UP = 3;
 const LEAVING = ['deleting', 'deleted'];
 const SETTLED_MIGRATIONS = [null, undefined, 'none', 'success', 'error'];
+
+const PREFERENCE = {
+  works: ({ status }: Volume) => !status.startsWith('error'),
+  createdAt: (volume: Volume) => volume.created_at ?? '',
+};
 
 /** https://docs.openstack.org/api-ref/block-storage/v3/#volumes-volumes */
 export class Volumes {
@@ -71,8 +76,15 @@ export class Volumes {
   /** The volume of this name that works, else the oldest; the others are deleted. */
   async adopt(name: string): Promise<Volume | undefined> {
     return keepOne(await this.listByName(name), {
-      works: (volume) => !volume.status.startsWith('error'),
-      createdAt: (volume) => volume.created_at ?? '',
+      ...PREFERENCE,
+      remove: (volume) => this.discard(volume.id),
+    });
+  }
+
+  /** The volume of this name that counts, where another request may have made one as well; our own goes if it is not. */
+  async makeWay(id: string, name: string): Promise<string> {
+    return makeWay(id, await this.listByName(name), {
+      ...PREFERENCE,
       remove: (volume) => this.discard(volume.id),
     });
   }

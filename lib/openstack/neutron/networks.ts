@@ -1,4 +1,4 @@
-import { keepOne } from '../keep-one.ts';
+import { keepOne, makeWay } from '../keep-one.ts';
 import { sendOnce } from '../send-once.ts';
 import { path, type ServiceClient } from '../service-client.ts';
 import type { Patience } from '../wait-for.ts';
@@ -16,6 +16,11 @@ export interface NetworkRequest {
   description: string;
   [attribute: string]: unknown;
 }
+
+const PREFERENCE = {
+  works: () => true,
+  createdAt: (network: Network) => network.created_at ?? '',
+};
 
 /** https://docs.openstack.org/api-ref/network/v2/#networks */
 export class Networks {
@@ -43,13 +48,16 @@ export class Networks {
   }
 
   async adopt(description: string): Promise<Network | undefined> {
-    const { networks } = await this.#neutron.get<{ networks: Network[] }>('/networks', {
-      query: { description },
+    return keepOne(await this.#listByDescription(description), {
+      ...PREFERENCE,
+      remove: (network) => this.delete(network.id),
     });
-    const marked = networks.filter((network) => network.description === description);
-    return keepOne(marked, {
-      works: () => true,
-      createdAt: (network) => network.created_at ?? '',
+  }
+
+  /** The network of this description that counts, where another request may have made one as well; our own goes if it is not. */
+  async makeWay(id: string, description: string): Promise<string> {
+    return makeWay(id, await this.#listByDescription(description), {
+      ...PREFERENCE,
       remove: (network) => this.delete(network.id),
     });
   }
@@ -62,5 +70,12 @@ export class Networks {
   /** @throws {NotFoundError} when it does not exist */
   async deleteExisting(id: string): Promise<void> {
     await this.#neutron.deleteExisting(path`/networks/${id}`);
+  }
+
+  async #listByDescription(description: string): Promise<Network[]> {
+    const { networks } = await this.#neutron.get<{ networks: Network[] }>('/networks', {
+      query: { description },
+    });
+    return networks.filter((network) => network.description === description);
   }
 }

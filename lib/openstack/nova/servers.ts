@@ -1,5 +1,5 @@
 import { ConflictError, HttpError, isAmbiguous } from '../errors.ts';
-import { keepOne } from '../keep-one.ts';
+import { keepOne, makeWay } from '../keep-one.ts';
 import { sendOnce } from '../send-once.ts';
 import { path, type ServiceClient } from '../service-client.ts';
 import { type Patience, waitFor, waitUntilGone } from '../wait-for.ts';
@@ -76,6 +76,10 @@ const EMBEDDED_FLAVOR_MICROVERSION = '2.47';
 const GONE = ['terminated', 'deleted'];
 const ERRORS_IN_A_ROW = 3;
 const PRECISION_MS = 1000;
+const PREFERENCE = {
+  works: (server: Server) => server.status !== 'ERROR' && !isBeingDeleted(server),
+  createdAt: (server: Server) => server.created ?? '',
+};
 
 /** https://docs.openstack.org/api-ref/compute/#servers-servers */
 export class Servers {
@@ -141,9 +145,16 @@ export class Servers {
   /** The server of this name that works, else the oldest; the others are deleted. */
   async adopt(name: string): Promise<Server | undefined> {
     return keepOne(await this.listByName(name), {
-      works: (server) => server.status !== 'ERROR' && !isBeingDeleted(server),
-      createdAt: (server) => server.created ?? '',
+      ...PREFERENCE,
       remove: (server) => this.delete(server.id),
+    });
+  }
+
+  /** The server of this name that counts, where another request may have made one as well; our own goes if it is not. */
+  async makeWay(id: string, name: string): Promise<string> {
+    return makeWay(id, await this.listByName(name), {
+      ...PREFERENCE,
+      remove: (server) => this.deleteAndWait(server.id),
     });
   }
 

@@ -57,6 +57,7 @@ export function callContext({ openstack = {}, sections = {}, request = {} }: Con
     lap,
     elapsedMs: 0,
     mayBeDeliveredTwice: false,
+    mayHaveBegun: false,
     log,
     cloud,
     agent,
