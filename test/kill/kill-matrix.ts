@@ -1,0 +1,148 @@
+import { isDeepStrictEqual } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import type { RecordedRequest } from '../support/cloud.ts';
+import type { Outcome } from '../support/cpi.ts';
+import { type KillStage, type KillStageOptions, killStage, type Platform, resources } from './kill-stage.ts';
+
+export interface Scenario {
+  title: string;
+  /** Makes what the call works on. */
+  prepare?: (stage: KillStage) => Promise<void>;
+  call: (stage: KillStage) => [method: string, args: unknown[]];
+  /** Number of resources by kind, beyond the seeded ones, after a success. */
+  leaves: Record<string, number>;
+  /** After an error; nothing by default. */
+  leavesOnError?: Record<string, number>;
+  /** What else must hold after a success. */
+  holds?: (stage: KillStage, result: unknown) => void;
+  /** Requests that may be carried out again, since that changes nothing. */
+  mayBeRepeated?: RegExp;
+  /** How long the cloud takes for what it does in its own time. Default 100. */
+  settleMs?: number;
+}
+
+/** What becomes of the function, or of the one who waits for it, at one of its requests. */
+type Blow = 'killed before' | 'killed after' | 'left alone before';
+
+const UUID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
+
+function formOf({ method, service, path }: RecordedRequest): string {
+  return `${method} ${service} ${path.replaceAll(UUID, '{id}')}`;
+}
+
+/** Each request of the method, with the function's process killed there, or the connection to it cut. */
+export async function killMatrix(platform: Platform, scenario: Scenario): Promise<void> {
+  const clean = await cleanRun(platform, scenario);
+  const cases = clean.requests.flatMap((form, index) =>
+    (['killed before', 'killed after', 'left alone before'] as const).map((blow) => ({
+      title: `${blow} request ${index + 1}, ${form}`,
+      blow,
+      nth: index + 1,
+    })),
+  );
+
+  describe(scenario.title, () => {
+    it.concurrent.each(cases)('$title', async ({ blow, nth }) => {
+      const stage = await prepared(platform, scenario, {
+        // What nobody waits for goes on until its lease is over.
+        ...(blow === 'left alone before' && { lapSeconds: 1, requestSeconds: 0.5 }),
+      });
+      try {
+        const [method, args] = scenario.call(stage);
+        strike(stage, blow, nth);
+
+        const outcome = await stage.remote.call(method, args);
+
+        await stage.functions.idle();
+        expect(stage.functions.invocations.length).toBeGreaterThan(1);
+        expectOneOrNone(stage, scenario, outcome);
+        expectNothingTwice(stage, scenario, clean.carriedOut);
+      } finally {
+        await stage.close();
+      }
+    });
+  });
+}
+
+async function prepared(
+  platform: Platform,
+  { prepare, settleMs = 100 }: Scenario,
+  options: KillStageOptions = {},
+): Promise<KillStage> {
+  const stage = await killStage(platform, options);
+  await prepare?.(stage);
+  stage.embedded.settle();
+  stage.embedded.settleMs = settleMs;
+  stage.injector.reset();
+  return stage;
+}
+
+/** What the method sends when nothing happens to it: polls but once. */
+async function cleanRun(
+  platform: Platform,
+  scenario: Scenario,
+): Promise<{ requests: string[]; carriedOut: string[] }> {
+  const stage = await prepared(platform, { ...scenario, settleMs: 0 });
+  try {
+    const [method, args] = scenario.call(stage);
+    const { error } = await stage.remote.call(method, args);
+    if (error || stage.functions.invocations.length !== 1) {
+      throw new Error(`${scenario.title}, without a blow: ${error?.message ?? 'not one invocation'}`);
+    }
+    const left = resources(stage.embedded);
+    if (!isDeepStrictEqual(left, scenario.leaves)) {
+      throw new Error(`${scenario.title}, without a blow, leaves ${JSON.stringify(left)}`);
+    }
+    return { requests: stage.injector.requests.map(formOf), carriedOut: carriedOut(stage, scenario) };
+  } finally {
+    await stage.close();
+  }
+}
+
+function strike({ injector, functions }: KillStage, blow: Blow, nth: number): void {
+  let isDone = false;
+  const when = () => {
+    const isNow = !isDone && injector.requests.length >= nth;
+    isDone ||= isNow;
+    if (isNow && blow === 'left alone before') {
+      functions.running[0]?.disconnect();
+    }
+    return isNow;
+  };
+  const kill = async () => functions.running[0]?.kill();
+  injector.inject({
+    match: { when },
+    fault:
+      blow === 'left alone before'
+        ? { delayMs: 0 }
+        : { reset: blow === 'killed before' ? 'before' : 'after', first: kill },
+  });
+}
+
+function expectOneOrNone(stage: KillStage, scenario: Scenario, { error, result }: Outcome): void {
+  if (error) {
+    expect(error.type).toMatch(/^Bosh::Clouds::/);
+    expect(error.message).not.toContain('Internal error');
+    expect(resources(stage.embedded)).toEqual(scenario.leavesOnError ?? {});
+  } else {
+    expect(resources(stage.embedded)).toEqual(scenario.leaves);
+    scenario.holds?.(stage, result);
+  }
+  expect(error).toBeNull();
+}
+
+function expectNothingTwice(stage: KillStage, scenario: Scenario, once: string[]): void {
+  const counts = (forms: string[]) => Map.groupBy(forms, (form) => form);
+  const expected = counts(once);
+  for (const [form, times] of counts(carriedOut(stage, scenario))) {
+    expect({ form, times: times.length }).toEqual({ form, times: expected.get(form)?.length ?? 0 });
+  }
+}
+
+/** What has changed the cloud, each time that it did. */
+function carriedOut({ injector }: KillStage, { mayBeRepeated }: Scenario): string[] {
+  return injector.requests
+    .filter(({ method, cloudStatus = 0 }) => method !== 'GET' && cloudStatus >= 200 && cloudStatus < 300)
+    .map(formOf)
+    .filter((form) => form !== 'POST identity /auth/tokens' && !mayBeRepeated?.test(form));
+}
