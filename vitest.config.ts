@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/openstack/**', 'test/deployed/**'],
+    exclude: ['test/openstack/**', 'test/deployed/**', 'test/package/**'],
     pool: 'threads',
     // Vitest leaves one processor to itself, although it has little to do.
     maxWorkers: '100%',
