@@ -1,15 +1,26 @@
+import { readFile } from 'node:fs/promises';
 import type { Plugin } from 'esbuild';
 
+const FORM_DATA = "typeof G.FormData !== 'undefined' ? G.FormData : undefined";
+
 /**
- * Leaves axios' adapter for fetch out of bundles. Nothing uses it, but to find out whether it could be used it loads all of
- * Node's fetch: half of the time that importing a function takes.
+ * Bundles of axios that leave Node's fetch alone. Nothing uses it, but axios loads all of it to learn whether it could be used,
+ * and whether a body is one of its forms: half of the time that importing a function takes.
  */
 export const noFetch: Plugin = {
   name: 'no-fetch',
-  setup: ({ onLoad }) =>
+  setup: ({ onLoad }) => {
     onLoad({ filter: /\/axios\/lib\/adapters\/fetch\.js$/ }, () => ({
       contents: 'export const getFetch = () => false;',
-    })),
+    }));
+    onLoad({ filter: /\/axios\/lib\/utils\.js$/ }, async ({ path }) => {
+      const text = await readFile(path, 'utf8');
+      if (!text.includes(FORM_DATA)) {
+        throw new Error(`${path} has changed: where does it look for FormData?`);
+      }
+      return { contents: text.replace(FORM_DATA, 'undefined') };
+    });
+  },
 };
 
 // biome-ignore lint/style/noDefaultExport: serverless-esbuild wants a list of plugins as one.
