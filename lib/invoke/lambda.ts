@@ -9,8 +9,8 @@ import type { Attempt, Outcome, Target } from './target.ts';
 const MAX_PAYLOAD_BYTES = 6_291_456;
 /** Functions end by then, whatever their lap. */
 const LONGEST_FUNCTION_MS = 900_000;
-/** Anything that speaks Lambda's API elsewhere has no regions, but the SDK wants one. */
-const REGION_OF_ENDPOINT = 'us-east-1';
+/** Whatever speaks Lambda's API elsewhere has no regions, but the SDK wants one. */
+const ANY_REGION = 'us-east-1';
 
 /** Answers that mean: not now. https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html#API_Invoke_Errors */
 const BUSY = new Set([
@@ -38,7 +38,8 @@ const WRONG_CREDENTIALS = new Set([
 export function lambdaTarget(settings: LambdaInvoker): Target {
   const { prefix, qualifier, endpoint, credentials, roleArn, ca, proxy } = settings;
   const nameOf = (method: string) => `${prefix}${kebabCase(method)}`;
-  const region = settings.region ?? (endpoint ? REGION_OF_ENDPOINT : undefined);
+  const hasProfile = credentials?.kind === 'profile';
+  const region = settings.region ?? (endpoint && !hasProfile ? regionOf(endpoint) : undefined);
   const connection = { ca, proxy, endpoint };
   const provider = credentialProvider(
     { credentials, roleArn, region },
@@ -53,7 +54,7 @@ export function lambdaTarget(settings: LambdaInvoker): Target {
     const client = new LambdaClient({
       ...(region === undefined ? {} : { region }),
       ...(endpoint === undefined ? {} : { endpoint }),
-      ...(credentials?.kind === 'profile' ? { profile: credentials.profile } : {}),
+      ...(hasProfile ? { profile: credentials.profile } : {}),
       credentials: provider,
       maxAttempts: 1,
       requestHandler: handler,
@@ -176,6 +177,11 @@ function answerOf(error: unknown): { status?: number; retryAfterMs?: number } {
     ...(status === undefined ? {} : { status }),
     ...(Number.isFinite(seconds) ? { retryAfterMs: Math.max(0, seconds * 1000) } : {}),
   };
+}
+
+/** Of AWS's own endpoints, those in a VPC too. */
+function regionOf(endpoint: string): string {
+  return /\.([a-z]{2}(?:-[a-z]+)+-\d+)\./.exec(new URL(endpoint).hostname)?.[1] ?? ANY_REGION;
 }
 
 /** A function's own name, of an ARN too. */

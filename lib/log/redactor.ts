@@ -4,6 +4,7 @@ const SECRET_HEADERS = new Set([
   'x-auth-token',
   'x-subject-token',
   'x-service-token',
+  'x-amz-security-token',
   'authorization',
   'proxy-authorization',
   'cookie',
