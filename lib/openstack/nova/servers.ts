@@ -201,7 +201,7 @@ export class Servers {
   /** A server that was deleted at a time or later, as far as Nova remembers it: without metadata. */
   async findDeleted(id: string, since: Date): Promise<Server | undefined> {
     const { servers } = await this.#nova.get<{ servers: Server[] }>('/servers/detail', {
-      query: { 'changes-since': since.toISOString(), uuid: id },
+      query: { 'changes-since': since.toISOString() },
     });
     return servers.find((server) => server.id === id);
   }

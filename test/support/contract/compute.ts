@@ -628,6 +628,39 @@ export const computeChecks: Check[] = [
     },
   },
   {
+    name: 'what was done to a server is told while it is there, its name also when it is gone',
+    run: async (context, cleanup) => {
+      const since = new Date(Date.now() - 5000);
+      const serverId = await makeServer(context, cleanup);
+      const path = `/servers/${serverId}`;
+      const told = async (): Promise<unknown> => {
+        const list = get('compute', `/servers/detail?changes-since=${since.toISOString()}`);
+        const { servers } = await done(context, list, 200);
+        return (servers as unknown as { id: string }[]).find(({ id }) => id === serverId);
+      };
+      const present = await told();
+      await send(context, post('compute', `${path}/action`, { reboot: { type: 'SOFT' } }));
+      const actions = await done(context, get('compute', `${path}/os-instance-actions`), 200);
+      await serverIs(context, serverId, 'ACTIVE');
+      await send(context, remove('compute', path));
+      await serverIs(context, serverId, 'gone');
+      const changed = await told();
+      const gone = await send(context, get('compute', `${path}/os-instance-actions`));
+
+      expect(actions.instanceActions).toMatchObject([
+        {
+          action: 'reboot',
+          instance_uuid: serverId,
+          start_time: expect.stringMatching(/^[-\d]+T[\d:]+\.000000$/),
+        },
+        { action: 'create', instance_uuid: serverId },
+      ]);
+      expect(present).toMatchObject({ status: 'ACTIVE', name: 'contract' });
+      expect(changed).toMatchObject({ status: 'DELETED', name: 'contract', metadata: {} });
+      expect(gone.status).toBe(404);
+    },
+  },
+  {
     name: 'a volume is attached and detached',
     run: async (context, cleanup) => {
       const volumeId = await makeVolume(context, cleanup);

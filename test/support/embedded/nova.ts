@@ -38,6 +38,8 @@ export class Nova {
       .on('DELETE', '/servers/{}', (call, id) => servers.delete(call, id))
       .on('POST', '/servers/{}/action', (call, id) => actions.run(call, id))
 
+      .on('GET', '/servers/{}/os-instance-actions', (call, id) => servers.actions(call, id))
+
       .on('GET', '/servers/{}/metadata', (call, id) => servers.metadata(call, id))
       .on('POST', '/servers/{}/metadata', (call, id) => servers.writeMetadata(call, id, 'merge'))
       .on('PUT', '/servers/{}/metadata', (call, id) => servers.writeMetadata(call, id, 'replace'))

@@ -1,6 +1,8 @@
 /** What the cloud holds. Records have the names of the API that shows them; plain data, so that a seed can be cloned. */
 export interface State {
   servers: Map<string, Server>;
+  /** What Nova still tells of servers that are gone. */
+  deletedServers: Map<string, Server>;
   serverGroups: Map<string, ServerGroup>;
   flavors: Map<string, Flavor>;
   keypairs: Map<string, Keypair>;
@@ -56,7 +58,15 @@ export interface Server {
   created: string;
   updated: string;
   launched_at: string | null;
+  actions: ServerAction[];
   fault?: { code: number; created: string; message: string };
+}
+
+/** What was done to a server. */
+export interface ServerAction {
+  action: string;
+  /** UTC in whole seconds, without time zone. */
+  start_time: string;
 }
 
 export interface ServerGroup {
@@ -290,6 +300,7 @@ export interface Member extends Provisioned {
 export function emptyState(): State {
   return {
     servers: new Map(),
+    deletedServers: new Map(),
     serverGroups: new Map(),
     flavors: new Map(),
     keypairs: new Map(),

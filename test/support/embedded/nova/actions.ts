@@ -3,7 +3,7 @@ import type { Server } from '../state.ts';
 import { seconds, type World } from '../world.ts';
 import { badRequest, type Call, check, fault, member } from './requests.ts';
 import { rebootSchema } from './schemas.ts';
-import type { Servers } from './servers.ts';
+import { type Servers, startedAction } from './servers.ts';
 import { allow, busy } from './states.ts';
 
 /** `POST /servers/{id}/action`: reboots, stop and start. */
@@ -48,6 +48,7 @@ export class Actions {
         throw busy('reboot', server);
       }
     }
+    server.actions.push(startedAction('reboot'));
     server.task_state = hard ? 'rebooting_hard' : 'rebooting';
     server.status = hard ? 'HARD_REBOOT' : 'REBOOT';
     this.#world.later(() => {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Cinder } from '../cinder.ts';
 import { type Caller, isObject, type Reply } from '../http.ts';
 import { python } from '../schema.ts';
-import type { Server } from '../state.ts';
+import type { Server, ServerAction } from '../state.ts';
 import { seconds, uuid, type World } from '../world.ts';
 import type { Builder } from './builder.ts';
 import type { CreateRequests } from './create-request.ts';
@@ -63,9 +63,13 @@ export class Servers {
         `Invalid input for query parameters limit. Value: ${limit}. '${limit}' does not match '^[0-9]*$'`,
       );
     }
-    const found = [...this.#world.state.servers.values()]
+    const { servers, deletedServers } = this.#world.state;
+    const since = query.get('changes-since');
+    const present = [...servers.values()].filter(({ status }) => status !== 'DELETED');
+    const found = [...(since === null ? [] : deletedServers.values()), ...present]
       .reverse()
-      .filter((server) => server.project_id === call.caller.projectId && server.status !== 'DELETED')
+      .filter((server) => server.project_id === call.caller.projectId)
+      .filter(({ updated }) => since === null || Date.parse(updated) >= Date.parse(since))
       .filter((server) => !pattern || pattern.test(server.name))
       .filter((server) => query.get('status') === null || server.status === query.get('status'));
     const marker = query.get('marker');
@@ -143,6 +147,7 @@ export class Servers {
       created: seconds(),
       updated: seconds(),
       launched_at: null,
+      actions: [startedAction('create')],
     };
     this.#world.state.servers.set(server.id, server);
     this.#builder.build(call.caller, server, nics, boot);
@@ -180,14 +185,14 @@ export class Servers {
   }
 
   delete(call: Call, serverId: string): Reply {
-    const { servers, volumes } = this.#world.state;
+    const { volumes } = this.#world.state;
     const server = this.get(call.caller, serverId);
     if (server.task_state === 'deleting') {
       return { status: 204 };
     }
     if (server.task_state === 'scheduling') {
       // Not on any host yet: nothing to wait for.
-      servers.delete(serverId);
+      this.#forget(server);
       return { status: 204 };
     }
     server.task_state = 'deleting';
@@ -211,9 +216,16 @@ export class Servers {
         server.vm_state = 'deleted';
         server.task_state = null;
       },
-      () => servers.delete(serverId),
+      () => this.#forget(server),
     );
     return { status: 204 };
+  }
+
+  /** Latest first. */
+  actions(call: Call, serverId: string): Reply {
+    const { actions } = this.get(call.caller, serverId);
+    const instanceActions = actions.toReversed().map((action) => ({ ...action, instance_uuid: serverId }));
+    return { status: 200, body: { instanceActions } };
   }
 
   metadata(call: Call, serverId: string): Reply {
@@ -248,12 +260,24 @@ export class Servers {
     return { status: 200, body: { metadata } };
   }
 
+  /** Nova tells of it in lists of changes only, and not its metadata. */
+  #forget(server: Server): void {
+    const { servers, deletedServers } = this.#world.state;
+    servers.delete(server.id);
+    deletedServers.set(server.id, { ...server, status: 'DELETED', metadata: {}, updated: seconds() });
+  }
+
   #checkMetadataQuota(metadata: Record<string, string>): void {
     const limit = this.#world.quotas.metadata_items;
     if (limit >= 0 && Object.keys(metadata).length > limit) {
       throw fault('forbidden', 403, `Maximum number of metadata items exceeds ${limit}`);
     }
   }
+}
+
+/** For the list of what was done to a server. */
+export function startedAction(action: string): ServerAction {
+  return { action, start_time: `${new Date().toISOString().slice(0, 19)}.000000` };
 }
 
 /** A regular expression of MySQL, found anywhere in the name. */
