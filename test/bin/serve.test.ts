@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { startServer, startSilentServer } from '../lib/support/loopback.ts';
+import { type Answer, startServer, startSilentServer } from '../lib/support/loopback.ts';
 import { directorRequest } from '../support/cpi.ts';
 
 const TOKEN = 'correct-horse-battery-staple';
@@ -64,6 +64,25 @@ function call(port: number, path: string, body: object): Promise<Response> {
     body: JSON.stringify(body),
   });
 }
+
+/** A configuration that uses the Keystone at a URL. */
+function configuration(authUrl: string): object {
+  return {
+    cloud: {
+      properties: {
+        openstack: {
+          auth_url: authUrl,
+          username: 'bosh',
+          api_key: 'MARKED-SECRET-password-4711',
+          project: 'bosh',
+          domain: 'Default',
+        },
+      },
+    },
+  };
+}
+
+const refuseLogin: Answer = (response) => response.writeHead(401).end();
 
 describe('dist/serve.cjs', () => {
   it.each([
@@ -135,19 +154,7 @@ describe('dist/serve.cjs', () => {
     const { child, exit, port, isSaid } = await serving([], { CPI_SERVE_TOKEN: TOKEN });
     const running = call(port, '/has-vm', {
       ...directorRequest('has_vm', ['vm']),
-      config: {
-        cloud: {
-          properties: {
-            openstack: {
-              auth_url: keystone.url,
-              username: 'admin',
-              api_key: 'not-used',
-              project: 'bosh',
-              domain: 'Default',
-            },
-          },
-        },
-      },
+      config: configuration(keystone.url),
     });
     await isAsked.promise;
 
@@ -163,5 +170,56 @@ describe('dist/serve.cjs', () => {
       error: { message: expect.stringContaining('refused the credentials') },
     });
     expect(status).toBe(0);
+  });
+
+  it('uses the configuration of the environment', async () => {
+    const keystone = await startServer(refuseLogin);
+    const { port } = await serving([], {
+      CPI_SERVE_TOKEN: TOKEN,
+      CPI_CONFIG: JSON.stringify(configuration(keystone.url)),
+    });
+
+    const response = await call(port, '/has-vm', directorRequest('has_vm', ['vm']));
+    await keystone.close();
+
+    expect(await response.json()).toMatchObject({
+      error: { message: expect.stringContaining('refused the credentials') },
+    });
+    expect(keystone.received[0]?.body).toContain('MARKED-SECRET-password-4711');
+  });
+
+  it.each([
+    ['context', (url: string) => ({ context: { auth_url: url } }), 'openstack.auth_url must be'],
+    [
+      'config',
+      (url: string) => ({ config: { cloud: { properties: { openstack: { auth_url: url } } } } }),
+      'openstack.auth_url must be',
+    ],
+    [
+      'proxy',
+      (url: string) => ({ context: { connection_options: { proxy: url } } }),
+      'openstack.connection_options.proxy must be',
+    ],
+  ])("sends its password nowhere else because of a caller's %s", async (_, part, message) => {
+    const keystone = await startServer(refuseLogin);
+    const attacker = await startServer(refuseLogin);
+    const { port } = await serving([], {
+      CPI_SERVE_TOKEN: TOKEN,
+      CPI_CONFIG: JSON.stringify(configuration(keystone.url)),
+    });
+
+    const response = await call(port, '/has-vm', {
+      ...directorRequest('has_vm', ['vm']),
+      ...part(attacker.url),
+    });
+    const answer = await response.text();
+    await Promise.all([keystone.close(), attacker.close()]);
+
+    expect(JSON.parse(answer).error).toMatchObject({
+      type: 'Bosh::Clouds::CpiError',
+      message: expect.stringContaining(message),
+    });
+    expect([...attacker.received, ...keystone.received]).toEqual([]);
+    expect(answer).not.toContain('MARKED-SECRET');
   });
 });

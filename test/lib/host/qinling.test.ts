@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { promisify } from 'node:util';
 import { unzipSync } from 'fflate';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { functions } from '#functions/index.ts';
@@ -9,7 +11,8 @@ import { qinlingMain } from '#lib/host/qinling.ts';
 import type { CpiHandler } from '#lib/middleware/cpi-function.ts';
 import { packageForQinling } from '../../../scripts/qinling-packages.ts';
 import { embeddedCloud } from '../../functions/embedded-cloud.ts';
-import { directorRequest } from '../../support/cpi.ts';
+import { directorRequest, refuseSecrets } from '../../support/cpi.ts';
+import { startServer } from '../support/loopback.ts';
 
 interface Execution {
   // biome-ignore lint/suspicious/noExplicitAny: each function has its own answer.
@@ -120,6 +123,30 @@ describe('a function in Qinling', () => {
     await qinlingMain('has_vm', handler)({ mayBeDeliveredTwice: false }, {});
 
     expect(contexts).toEqual([{ functionName: 'has_vm', mayBeDeliveredTwice: true }]);
+  });
+
+  it("sends its password nowhere else because of a caller's context", async () => {
+    const attacker = await startServer((response) => response.writeHead(401).end());
+    const { openstack } = stage().properties;
+    await execute('has-vm', {});
+    const program = `require(process.argv[1]).main({}, JSON.parse(process.argv[2]))
+      .then((output) => process.stdout.write(JSON.stringify(output)))`;
+    const input = { ...directorRequest('has_vm', ['vm']), context: { auth_url: attacker.url } };
+
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['-e', program, join(folder, 'packages', 'has-vm', 'main'), JSON.stringify(input)],
+      { env: { CPI_CONFIG: JSON.stringify({ cloud: { properties: { openstack } } }) } },
+    );
+    await attacker.close();
+
+    expect(JSON.parse(stdout).error).toMatchObject({
+      type: 'Bosh::Clouds::CpiError',
+      message: expect.stringContaining('openstack.auth_url must be'),
+    });
+    expect(attacker.received).toEqual([]);
+    expect(stage().injector.requests).toEqual([]);
+    refuseSecrets([stdout], stage().secrets());
   });
 
   it('fails with its defects, so that the execution does', async () => {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { APIGatewayProxyEvent, APIGatewayProxyEventV2 } from 'aws-lambda';
 import { describe, expect, it } from 'vitest';
 import { handler as createVm } from '#functions/create-vm.ts';
@@ -199,6 +200,24 @@ describe('a cloud behind HTTP', () => {
       statusCode: 200,
       headers: JSON_HEADERS,
       body: { result: false, error: null, log: expect.stringContaining('method has_vm arguments') },
+    });
+  });
+
+  it('is left to another attempt with the status 200', async () => {
+    stage().injector.inject({ match: { service: 'compute' }, fault: { delayMs: 300 } });
+
+    const answer = await hasVm(
+      event('has_vm', ['no-such-vm'], { invocation: { id: randomUUID(), attempt: 1, lap_ms: 100 } }),
+      {},
+    );
+
+    expect(parsed(answer)).toEqual({
+      statusCode: 200,
+      headers: JSON_HEADERS,
+      body: {
+        pending: { reason: expect.any(String), resume: expect.any(Object) },
+        log: expect.stringContaining('method has_vm arguments'),
+      },
     });
   });
 
