@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { embeddedStage } from '../acceptance/stage.ts';
 import { type Loopback, type Received, startServer } from '../lib/support/loopback.ts';
 import {
   error,
@@ -16,6 +17,7 @@ import {
   startScriptedFunctions,
   type Turn,
 } from '../lib/support/scripted-functions.ts';
+import type { RecordedRequest } from '../support/cloud.ts';
 import { directorRequest } from '../support/cpi.ts';
 
 const SECRET_KEY = 'MARKED-SECRET-aws-key-4711';
@@ -47,14 +49,19 @@ describe('dist/cpi', () => {
   });
 
   /** With a Director's environment, where the home directory is one of the tests. */
-  async function start(method: string, properties: object, environment: Record<string, string> = {}) {
+  async function start(
+    method: string,
+    properties: object,
+    environment: Record<string, string> = {},
+    args: unknown[] = [],
+  ) {
     files += 1;
     const configPath = join(folder, `cpi-${files}.json`);
     await writeFile(configPath, JSON.stringify({ cloud: { properties } }));
     const child = spawn('dist/cpi', ['--config', configPath], {
       env: { PATH: '/usr/bin:/bin', HOME: folder, TMPDIR: tmpdir(), ...environment },
     });
-    child.stdin.end(JSON.stringify(directorRequest(method, [])));
+    child.stdin.end(JSON.stringify(directorRequest(method, args)));
     return { child, outcome: outcomeOf(child) };
   }
 
@@ -209,6 +216,28 @@ describe('dist/cpi', () => {
         error: { type: 'Bosh::Clouds::CloudError', message: 'create_vm was cancelled', ok_to_retry: false },
         log: '',
       });
+    });
+
+    it('deletes what a function in its own process has created', async () => {
+      const stage = await embeddedStage();
+      const arrived = Promise.withResolvers<void>();
+      const when = ({ service, method, path }: RecordedRequest) => {
+        const isCreation = service === 'volume' && method === 'POST' && path === '/volumes';
+        if (isCreation) {
+          arrived.resolve();
+        }
+        return isCreation;
+      };
+      stage.injector.inject({ match: { when }, fault: { delayMs: 300 } });
+
+      const { child, outcome } = await start('create_disk', stage.properties, {}, [1024, {}, null]);
+      await arrived.promise;
+      child.kill('SIGTERM');
+      const { response } = await outcome;
+
+      expect(response.error.message).toMatch(/^create_disk was cancelled/);
+      expect(stage.embedded?.leftovers()).toEqual([]);
+      await stage.close();
     });
 
     it('answers what a method that creates nothing has done', async () => {
