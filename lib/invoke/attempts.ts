@@ -24,7 +24,7 @@ export interface Call {
   limits?: Partial<Limits>;
 }
 
-interface Limits {
+export interface Limits {
   /** Attempts of one call, or of its cancellation. */
   attempts: number;
   /** Attempts in a row that end without an answer. */

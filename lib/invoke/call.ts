@@ -10,7 +10,7 @@ import { boshError, type CpiResponse, defect, failure } from '../cpi/response.ts
 import { isRecord } from '../json.ts';
 import { Logger, type LogSink } from '../log/logger.ts';
 import { Redactor } from '../log/redactor.ts';
-import { runAttempts } from './attempts.ts';
+import { type Limits, runAttempts } from './attempts.ts';
 import { type FunctionTable, localTarget } from './local.ts';
 import { isMethod } from './marks.ts';
 import type { Target } from './target.ts';
@@ -23,6 +23,7 @@ export interface CallOptions {
   logSink: LogSink;
   /** Aborted when the call is to end early. */
   stopSignal?: AbortSignal;
+  limits?: Partial<Limits>;
 }
 
 /** Runs a method where the configuration says. */
@@ -49,6 +50,7 @@ export async function call(
       log,
       logSink: options.logSink,
       stopSignal: options.stopSignal,
+      ...(options.limits && { limits: options.limits }),
     });
   } catch (error) {
     return failure(boshError(error) ?? defect(error), redactor);

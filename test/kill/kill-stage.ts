@@ -88,7 +88,13 @@ export async function killStage(platform: Platform, options: KillStageOptions = 
     },
   };
   const secrets = () => [...stage.secrets(), 'MARKED-SECRET-aws-4711'];
-  const remote = await startCpi({ run: options.run ?? 'here', properties: remoteProperties, secrets });
+  const remote = await startCpi({
+    run: options.run ?? 'here',
+    properties: remoteProperties,
+    secrets,
+    // Uploads are not waited for any longer than other work.
+    limits: { uploadMs: lapSeconds * 1000 },
+  });
   return {
     ...stage,
     embedded,

@@ -49,7 +49,11 @@ export interface CpiOptions {
    * themselves, as a platform would, whose answers then hold their logs.
    */
   run: keyof typeof RUNS;
+  /** Other limits of a call's attempts; for `here` only. */
+  limits?: AnswerOptions['limits'];
 }
+
+type AnswerOptions = Parameters<typeof answer>[1];
 
 const RUNS = { process: runProcess, here: runHere, function: runFunction };
 
@@ -78,7 +82,7 @@ export async function startCpi(options: CpiOptions): Promise<Cpi> {
 
   const send: Cpi['send'] = async (input, overrides) => {
     const configPath = await configure(overrides);
-    const { stdout, stderr } = await RUNS[options.run](input, configPath);
+    const { stdout, stderr } = await RUNS[options.run](input, configPath, options.limits);
     refuseSecrets([stdout, stderr], options.secrets());
     return { ...JSON.parse(stdout), stdout, stderr };
   };
@@ -151,12 +155,17 @@ export function directorRequest(method: string, args: unknown[], options: CallOp
   };
 }
 
-async function runHere(input: string, configPath: string): Promise<{ stdout: string; stderr: string }> {
+async function runHere(
+  input: string,
+  configPath: string,
+  limits: AnswerOptions['limits'],
+): Promise<{ stdout: string; stderr: string }> {
   const lines: string[] = [];
   const response = await answer(input, {
     configPath,
     loadFunctions: async () => functions,
     logSink: (line) => lines.push(line),
+    ...(limits && { limits }),
   });
   return { stdout: `${JSON.stringify(response)}\n`, stderr: lines.map((line) => `${line}\n`).join('') };
 }
