@@ -1,0 +1,50 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
+import type { CpiMethod } from '#lib/cpi/methods.ts';
+import type { CpiResponse } from '#lib/cpi/response.ts';
+import type { HostedAnswer } from './function-host.ts';
+
+/** Deployed functions, in a process of their own. */
+export interface FunctionProcess {
+  /** @throws for an error that the function did not answer */
+  invoke(method: CpiMethod, event: unknown, options?: { isInProcess: boolean }): Promise<CpiResponse>;
+  /** @returns all that the process wrote */
+  close(): Promise<string>;
+}
+
+/** @param environment of the functions, beside PATH */
+export function startFunctionProcess(environment: Record<string, string>): FunctionProcess {
+  const host = fork(new URL('./function-host.ts', import.meta.url), {
+    env: { PATH: '/usr/bin:/bin', ...environment },
+    execArgv: [],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  });
+  const written = Promise.all([host.stdout, host.stderr].map((stream) => (stream ? text(stream) : '')));
+  const ended = once(host, 'exit');
+  const waiting = new Map<number, (answer: HostedAnswer) => void>();
+  let calls = 0;
+  host.on('message', (answer: HostedAnswer) => waiting.get(answer.id)?.(answer));
+
+  return {
+    async invoke(method, event, { isInProcess } = { isInProcess: false }) {
+      calls += 1;
+      const id = calls;
+      const answered = new Promise<HostedAnswer>((resolve) => waiting.set(id, resolve));
+      host.send({ id, method, event, isInProcess });
+      const lost = ended.then(async () => ({ id, failure: `the process ended: ${await written}` }));
+      const { answer, failure }: HostedAnswer = await Promise.race([answered, lost]);
+      if (failure !== undefined) {
+        throw new Error(failure);
+      }
+      return answer as CpiResponse;
+    },
+    async close() {
+      if (host.connected) {
+        host.disconnect();
+      }
+      await ended;
+      return (await written).join('');
+    },
+  };
+}
