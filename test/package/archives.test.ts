@@ -1,0 +1,97 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { unzipSync } from 'fflate';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { functions } from '#functions/index.ts';
+import { embeddedStage, type Stage } from '../acceptance/stage.ts';
+import { type ParameterStore, startParameterStore } from '../support/parameter-store.ts';
+
+const run = promisify(execFile);
+
+const FOLDER = '.serverless';
+const MAX_ZIP_BYTES = 150_000;
+/** Tells what importing a function has loaded: files, and what Node.js has built in. */
+const IMPORT = `require(process.argv[1]);
+const builtIn = process.moduleLoadList.filter((name) => /undici/.test(name));
+process.stdout.write(JSON.stringify([...Object.keys(require.cache), ...builtIn]));`;
+const INVOKE = `require(process.argv[1]).handler(JSON.parse(process.argv[2]), {})
+  .then((answer) => process.stdout.write(JSON.stringify(answer)));`;
+
+const names = Object.keys(functions).map((method) => method.replaceAll('_', '-'));
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'cpi-archives-'));
+});
+
+afterAll(() => rm(folder, { recursive: true }));
+
+/** @returns the path of the function's code, where it is alone */
+async function unpacked(name: string): Promise<string> {
+  const files = unzipSync(await readFile(join(FOLDER, `${name}.zip`)));
+  const path = join(folder, `${name}.cjs`);
+  await writeFile(path, files[`functions/${name}.cjs`] ?? '');
+  return path;
+}
+
+describe('the archives', () => {
+  it('are one for each method', async () => {
+    const files = await readdir(FOLDER);
+
+    expect(files.filter((name) => name.endsWith('.zip')).sort()).toEqual(
+      names.map((name) => `${name}.zip`).sort(),
+    );
+  });
+
+  it.each(names)('of %s is small and holds its code only', async (name) => {
+    const zip = await readFile(join(FOLDER, `${name}.zip`));
+
+    expect(Object.keys(unzipSync(zip))).toEqual([`functions/${name}.cjs`]);
+    expect(zip.length).toBeLessThan(MAX_ZIP_BYTES);
+  });
+
+  it.each(names)('of %s is imported without the AWS SDK and without fetch', async (name) => {
+    const path = await unpacked(name);
+
+    const { stdout } = await run(process.execPath, ['-e', IMPORT, path], { env: {} });
+
+    expect(JSON.parse(stdout)).toEqual([path]);
+  });
+});
+
+describe('an unpacked function', () => {
+  let stage: Stage;
+  let store: ParameterStore;
+
+  beforeAll(async () => {
+    stage = await embeddedStage();
+    store = await startParameterStore();
+    store.parameters.set('/bosh/openstack-cpi', JSON.stringify({ cloud: { properties: stage.properties } }));
+  });
+
+  afterAll(async () => {
+    await store.close();
+    await stage.close();
+  });
+
+  it("reads its configuration with the AWS SDK of Lambda's runtime", async () => {
+    const env = {
+      // The runtime names its own packages so.
+      NODE_PATH: resolve('node_modules'),
+      AWS_REGION: 'eu-central-1',
+      AWS_ACCESS_KEY_ID: 'a-key',
+      AWS_SECRET_ACCESS_KEY: 'a-secret',
+      AWS_ENDPOINT_URL_SSM: store.url,
+      CPI_CONFIG_PARAMETER: '/bosh/openstack-cpi',
+    };
+    const event = JSON.stringify({ method: 'has_vm', arguments: ['4f3c7a52-9d0e-4c1b-8a77-0b6f1f2e3d4c'] });
+
+    const { stdout } = await run(process.execPath, ['-e', INVOKE, await unpacked('has-vm'), event], { env });
+
+    expect(JSON.parse(stdout)).toMatchObject({ result: false, error: null });
+    expect(store.received).toHaveLength(1);
+  });
+});
