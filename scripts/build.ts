@@ -11,6 +11,8 @@ const options: BuildOptions = {
   keepNames: true,
   format: 'cjs',
   platform: 'node',
+  // Of ECMAScript modules, what nothing uses is left out, which halves the time that loading the AWS SDK takes.
+  mainFields: ['module', 'main'],
   target: 'node22',
   supported: { 'dynamic-import': false },
   alias: { 'form-data': './scripts/no-forms.ts' },

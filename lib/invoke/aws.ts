@@ -1,7 +1,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import { Sha256 } from '@aws-crypto/sha256-js';
-import { fromIni, fromNodeProviderChain, fromTemporaryCredentials } from '@aws-sdk/credential-providers';
+import type { fromNodeProviderChain } from '@aws-sdk/credential-providers';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { SignatureV4 } from '@smithy/signature-v4';
 import type { AwsCredentials } from '../config/invoker.ts';
@@ -26,6 +26,7 @@ export interface AwsIdentity {
 }
 
 type CredentialProvider = ReturnType<typeof fromNodeProviderChain>;
+type Providers = typeof import('@aws-sdk/credential-providers');
 
 /** Sends the SDK's requests, each on a connection of its own: what a kept one has lost in the meantime, nobody could tell. */
 export function requestHandler(
@@ -53,13 +54,16 @@ export function credentialProvider(identity: AwsIdentity, handler: NodeHttpHandl
     ...(identity.region === undefined ? {} : { region: identity.region }),
   };
   const own = ownCredentials(identity.credentials, clientConfig);
-  return identity.roleArn === undefined
+  const { roleArn } = identity;
+  return roleArn === undefined
     ? own
-    : fromTemporaryCredentials({
-        params: { RoleArn: identity.roleArn, RoleSessionName: ROLE_SESSION },
-        masterCredentials: own,
-        clientConfig,
-      });
+    : provided(({ fromTemporaryCredentials }) =>
+        fromTemporaryCredentials({
+          params: { RoleArn: roleArn, RoleSessionName: ROLE_SESSION },
+          masterCredentials: own,
+          clientConfig,
+        }),
+      );
 }
 
 type ClientConfig = NonNullable<Parameters<typeof fromNodeProviderChain>[0]>['clientConfig'];
@@ -72,9 +76,20 @@ function ownCredentials(
     const { accessKeyId, secretAccessKey, sessionToken } = credentials;
     return async () => ({ accessKeyId, secretAccessKey, ...(sessionToken ? { sessionToken } : {}) });
   }
-  return credentials
-    ? fromIni({ profile: credentials.profile, clientConfig })
-    : fromNodeProviderChain({ clientConfig });
+  return provided(({ fromIni, fromNodeProviderChain }) =>
+    credentials
+      ? fromIni({ profile: credentials.profile, clientConfig })
+      : fromNodeProviderChain({ clientConfig }),
+  );
+}
+
+/** One of the SDK's providers, which are loaded only where the configuration has no keys. */
+function provided(make: (providers: Providers) => CredentialProvider): CredentialProvider {
+  let provider: Promise<CredentialProvider> | undefined;
+  return async (options) => {
+    provider ??= import('@aws-sdk/credential-providers').then(make);
+    return (await provider)(options);
+  };
 }
 
 /** Headers that authorize a POST. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html */
