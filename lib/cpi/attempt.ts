@@ -6,6 +6,9 @@ import { type BoshError, CloudError, errorOf } from './errors.ts';
 /** Finds what the call has made by its mark, in any attempt: in stages that are removed one after the other. */
 export type TakeBack = () => Promise<Made[][]>;
 
+/** Told when it is the platform that ends a call. */
+const RUNTIME_LIMIT = ' (runtime limit)';
+
 /** The lap ended before the work did. */
 export class LapEnded extends Error {
   override readonly name = 'LapEnded';
@@ -63,11 +66,11 @@ function timeIsUp({ lap, request, invocationId }: CallContext): BoshError {
     const { type, message, ok_to_retry } = lap.cleaningUp;
     return errorOf({
       type,
-      message: `${message} (runtime limit) (cleanup incomplete: ${left.join(', ')})`,
+      message: `${message.replace(RUNTIME_LIMIT, '')}${RUNTIME_LIMIT} (cleanup incomplete: ${left.join(', ')})`,
       ok_to_retry,
     });
   }
   return new CloudError(
-    `${request.method} was not finished while it waited for ${lap.reason} (runtime limit); what it made is marked ${invocationId}`,
+    `${request.method} was not finished while it waited for ${lap.reason}${RUNTIME_LIMIT}; what it made is marked ${invocationId}`,
   );
 }

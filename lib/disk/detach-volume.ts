@@ -22,13 +22,16 @@ export async function detachAndWait(vmCid: string, diskCid: string, context: Cal
   await context.openstack.volumes.waitUntilDetached(diskCid, vmCid);
 }
 
+const BEING_ATTACHED = ['reserved', 'attaching'];
 const NOT_ATTACHED = /not attached|not found/i;
 
 async function sendDetach(
   vmCid: string,
   diskCid: string,
-  { openstack, mayHaveBegun }: CallContext,
+  context: CallContext,
+  isLast = false,
 ): Promise<void> {
+  const { openstack, mayHaveBegun } = context;
   try {
     await openstack.volumeAttachments.delete(vmCid, diskCid);
   } catch (error) {
@@ -37,6 +40,13 @@ async function sendDetach(
       throw error;
     }
     const volume = await openstack.volumes.find(diskCid);
+    if (volume && BEING_ATTACHED.includes(volume.status) && !isLast) {
+      // It can be taken away only once it is there, which it may never be.
+      await openstack.volumes.waitUntilInUse(diskCid).catch((failure) => {
+        context.log.info(`Volume '${diskCid}' was not attached: ${failure.message}`);
+      });
+      return sendDetach(vmCid, diskCid, context, true);
+    }
     const isAttached = volume?.attachments.some((attachment) => attachment.server_id === vmCid);
     const hasAskedBefore = error.attempts > 1 || mayHaveBegun;
     if (volume?.status === 'detaching' || (hasAskedBefore && !isAttached)) {
