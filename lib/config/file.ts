@@ -15,7 +15,11 @@ export async function readConfigFile(path: string): Promise<ConfigFile> {
       { cause },
     );
   });
-  return { cloud: { properties: cloudProperties(parsed(path, text), `configuration '${path}'`) } };
+  const properties = cloudProperties(parsed(path, text));
+  if (properties === undefined) {
+    throw new CpiError(`Could not find cloud properties in the configuration '${path}'`);
+  }
+  return { cloud: { properties } };
 }
 
 /** A parser's message would show a part of the text. */
@@ -27,15 +31,8 @@ function parsed(path: string, text: string): unknown {
   }
 }
 
-/**
- * @param source for messages
- * @throws {CpiError} when there are none
- */
-export function cloudProperties(content: unknown, source: string): Record<string, unknown> {
+export function cloudProperties(content: unknown): Record<string, unknown> | undefined {
   const cloud = isRecord(content) ? content.cloud : undefined;
   const properties = isRecord(cloud) ? cloud.properties : undefined;
-  if (!isRecord(properties)) {
-    throw new CpiError(`Could not find cloud properties in the ${source}`);
-  }
-  return properties;
+  return isRecord(properties) ? properties : undefined;
 }

@@ -120,5 +120,9 @@ function propertiesOf(content: unknown, source: string): Properties {
   if (content === undefined) {
     throw new CpiError(`The ${source} is not JSON`);
   }
-  return cloudProperties(content, source);
+  const properties = cloudProperties(content);
+  if (properties === undefined) {
+    throw new CpiError(`Could not find cloud properties in the ${source}`);
+  }
+  return properties;
 }
