@@ -32,7 +32,7 @@ interface RemoteInvoker {
   readonly secrets: readonly string[];
 }
 
-export interface LambdaInvoker extends RemoteInvoker {
+export interface LambdaInvoker extends RemoteInvoker, AwsIdentity {
   readonly target: 'lambda';
   /** Undefined: as the AWS SDK finds it, in the environment or the profile. */
   readonly region: string | undefined;
@@ -41,6 +41,10 @@ export interface LambdaInvoker extends RemoteInvoker {
   /** A function's name is this and the method in kebab-case; an ARN's beginning is one too. */
   readonly prefix: string;
   readonly qualifier: string | undefined;
+}
+
+/** Who invokes functions on AWS. */
+export interface AwsIdentity {
   /** Undefined: as the AWS SDK finds them, in the environment, by web identity or of the instance. */
   readonly credentials: AwsCredentials | undefined;
   /** To be assumed with these credentials. */
@@ -64,7 +68,7 @@ export interface HttpInvoker extends RemoteInvoker {
   readonly urls: Readonly<Record<string, string>>;
   readonly authorization:
     | { readonly kind: 'token'; readonly token: string }
-    | { readonly kind: 'sigv4'; readonly region: string; readonly service: string }
+    | ({ readonly kind: 'sigv4'; readonly region: string; readonly service: string } & AwsIdentity)
     | undefined;
 }
 
@@ -152,21 +156,32 @@ function lambdaInvoker(lambda: Section<'lambda'>): Omit<LambdaInvoker, 'target' 
     endpoint: lambda.endpoint || undefined,
     prefix: lambda.prefix ?? DEFAULT_PREFIX,
     qualifier: lambda.qualifier || undefined,
-    credentials: awsCredentials(lambda),
-    roleArn: lambda.role_arn || undefined,
+    ...awsIdentity(lambda),
   };
 }
 
-function awsCredentials(lambda: Section<'lambda'>): AwsCredentials | undefined {
-  if (lambda.access_key_id && lambda.secret_access_key) {
+interface AwsProperties {
+  access_key_id?: string;
+  secret_access_key?: string;
+  session_token?: string;
+  profile?: string;
+  role_arn?: string;
+}
+
+function awsIdentity(properties: AwsProperties): AwsIdentity {
+  return { credentials: awsCredentials(properties), roleArn: properties.role_arn || undefined };
+}
+
+function awsCredentials(properties: AwsProperties): AwsCredentials | undefined {
+  if (properties.access_key_id && properties.secret_access_key) {
     return {
       kind: 'keys',
-      accessKeyId: lambda.access_key_id,
-      secretAccessKey: lambda.secret_access_key,
-      sessionToken: lambda.session_token || undefined,
+      accessKeyId: properties.access_key_id,
+      secretAccessKey: properties.secret_access_key,
+      sessionToken: properties.session_token || undefined,
     };
   }
-  return lambda.profile ? { kind: 'profile', profile: lambda.profile } : undefined;
+  return properties.profile ? { kind: 'profile', profile: properties.profile } : undefined;
 }
 
 function httpInvoker(http: Section<'http'>): Omit<HttpInvoker, 'target' | keyof RemoteInvoker> {
@@ -175,6 +190,7 @@ function httpInvoker(http: Section<'http'>): Omit<HttpInvoker, 'target' | keyof 
     kind: 'sigv4' as const,
     region: sigv4.region ?? '',
     service: sigv4.service || 'lambda',
+    ...awsIdentity(sigv4),
   };
   return {
     url: http.url || undefined,
@@ -198,14 +214,20 @@ function lambdaProblems(lambda: Section<'lambda'>): string[] {
     const longest = MAX_NAME_LENGTH - LONGEST_NAME.length;
     problems.push(`invoker.lambda.prefix must have at most ${longest} characters: '${LONGEST_NAME}' follows`);
   }
-  if (!lambda.access_key_id !== !lambda.secret_access_key) {
-    problems.push('invoker.lambda.access_key_id and invoker.lambda.secret_access_key need each other');
+  problems.push(...awsProblems('invoker.lambda', lambda));
+  return problems;
+}
+
+function awsProblems(path: string, properties: AwsProperties): string[] {
+  const problems: string[] = [];
+  if (!properties.access_key_id !== !properties.secret_access_key) {
+    problems.push(`${path}.access_key_id and ${path}.secret_access_key need each other`);
   }
-  if (lambda.session_token && !lambda.access_key_id) {
-    problems.push('invoker.lambda.session_token needs invoker.lambda.access_key_id');
+  if (properties.session_token && !properties.access_key_id) {
+    problems.push(`${path}.session_token needs ${path}.access_key_id`);
   }
-  if (lambda.access_key_id && lambda.profile) {
-    problems.push('invoker.lambda.access_key_id and invoker.lambda.profile exclude each other');
+  if (properties.access_key_id && properties.profile) {
+    problems.push(`${path}.access_key_id and ${path}.profile exclude each other`);
   }
   return problems;
 }
@@ -236,6 +258,7 @@ function httpProblems(http: Section<'http'>): string[] {
   if (sigv4 && !sigv4.region) {
     problems.push('invoker.http.sigv4.region is required');
   }
+  problems.push(...awsProblems('invoker.http.sigv4', sigv4 ?? {}));
   return problems;
 }
 

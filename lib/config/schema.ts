@@ -83,6 +83,14 @@ const byMethod = () =>
     }),
   );
 
+const awsCredentials = () => ({
+  access_key_id: string(),
+  secret_access_key: string(),
+  session_token: string(),
+  profile: string(),
+  role_arn: string(),
+});
+
 /** What the binary reads of `cloud.properties` for itself: where functions run, and where they find stemcells. */
 export const invokerSchema = Type.Object({
   invoker: open({
@@ -95,11 +103,7 @@ export const invokerSchema = Type.Object({
       endpoint: url(),
       prefix: string(),
       qualifier: string(),
-      access_key_id: string(),
-      secret_access_key: string(),
-      session_token: string(),
-      profile: string(),
-      role_arn: string(),
+      ...awsCredentials(),
       ca_cert: string(),
       proxy: url(),
     }),
@@ -107,7 +111,7 @@ export const invokerSchema = Type.Object({
       url: url(),
       urls: byMethod(),
       token: string(),
-      sigv4: open({ region: string(), service: string() }),
+      sigv4: open({ region: string(), service: string(), ...awsCredentials() }),
       ca_cert: string(),
       proxy: url(),
     }),

@@ -4,7 +4,7 @@ import { Sha256 } from '@aws-crypto/sha256-js';
 import type { fromNodeProviderChain } from '@aws-sdk/credential-providers';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { SignatureV4 } from '@smithy/signature-v4';
-import type { AwsCredentials } from '../config/invoker.ts';
+import type { AwsCredentials, AwsIdentity } from '../config/invoker.ts';
 import { trustedCertificates } from '../http/agents.ts';
 import { type ProxySettings, proxyFor } from '../http/proxy.ts';
 import { watched } from './watched-agent.ts';
@@ -17,12 +17,6 @@ export interface AwsConnection {
   proxy: ProxySettings;
   /** Undefined for AWS itself. */
   endpoint?: string | undefined;
-}
-
-export interface AwsIdentity {
-  credentials: AwsCredentials | undefined;
-  roleArn: string | undefined;
-  region: string | undefined;
 }
 
 type CredentialProvider = ReturnType<typeof fromNodeProviderChain>;
@@ -48,7 +42,10 @@ export function requestHandler(
 }
 
 /** Configured credentials, or else those that the AWS SDK finds; a role is assumed with either. */
-export function credentialProvider(identity: AwsIdentity, handler: NodeHttpHandler): CredentialProvider {
+export function credentialProvider(
+  identity: AwsIdentity & { region: string | undefined },
+  handler: NodeHttpHandler,
+): CredentialProvider {
   const clientConfig = {
     requestHandler: handler,
     ...(identity.region === undefined ? {} : { region: identity.region }),

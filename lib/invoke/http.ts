@@ -74,8 +74,7 @@ async function authorization(
   }
   const { credentialProvider, requestHandler, signedHeaders } = await import('./aws.ts');
   const { region, service } = authorization;
-  const identity = { credentials: undefined, roleArn: undefined, region };
-  const credentials = credentialProvider(identity, requestHandler({ ca, proxy }, CONNECT_TIMEOUT_MS));
+  const credentials = credentialProvider(authorization, requestHandler({ ca, proxy }, CONNECT_TIMEOUT_MS));
   const headers = { 'Content-Type': 'application/json' };
   return signedHeaders({ url, headers, body: JSON.stringify(event) }, { region, service, credentials });
 }
@@ -124,7 +123,9 @@ function failedExchange(what: string, error: unknown): Outcome {
       : { kind: 'refused', reason: `${what} cannot be reached: ${message}` };
   }
   const message = oneLine(error instanceof Error ? error.message : String(error));
-  return { kind: 'refused', reason: `The request for ${what} cannot be sent: ${message}` };
+  const isUnsigned = error instanceof Error && error.name === 'CredentialsProviderError';
+  const remedy = isUnsigned ? '; set credentials or a profile in invoker.http.sigv4' : '';
+  return { kind: 'refused', reason: `The request for ${what} cannot be sent: ${message}${remedy}` };
 }
 
 /** What a gateway says for itself. */

@@ -181,6 +181,28 @@ describe('dist/cpi', () => {
     expect(stderr).not.toContain('MARKED-SECRET');
   });
 
+  it("signs requests over HTTP with a profile's credentials", async () => {
+    functions.plan(result(true));
+
+    const run = await start('has_vm', http({ sigv4: { region: 'eu-west-3', profile: 'bosh' } }));
+    const { response } = await run.outcome;
+
+    expect(response).toMatchObject({ result: true });
+    expect(signer()).toMatch(/^AKIDPROFILE\/\d+\/eu-west-3\/lambda\//);
+  });
+
+  it('says what to configure where there is nothing to sign with', async () => {
+    functions.plan(result(true));
+
+    const run = await start('has_vm', http({ sigv4: { region: 'eu-west-3', profile: 'nobody' } }));
+    const { response } = await run.outcome;
+
+    expect(functions.events).toEqual([]);
+    expect(response.error.message).toMatch(
+      /cannot be sent: .*; set credentials or a profile in invoker\.http\.sigv4$/,
+    );
+  });
+
   describe('that is told to end', () => {
     /** Is told so while the first attempt is at work, which then ends in this way. */
     function onSignal(signal: NodeJS.Signals, times: number, turn: Turn) {

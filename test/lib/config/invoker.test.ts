@@ -102,6 +102,21 @@ describe('parseInvoker', () => {
       { sigv4: { region: 'r', service: 'execute-api' }, token: '' },
       { kind: 'sigv4', region: 'r', service: 'execute-api' },
     ],
+    [
+      {
+        sigv4: {
+          region: 'r',
+          access_key_id: 'AKID',
+          secret_access_key: 'hunter2',
+          role_arn: 'arn:aws:iam::1:role/x',
+        },
+      },
+      {
+        credentials: { kind: 'keys', accessKeyId: 'AKID', secretAccessKey: 'hunter2' },
+        roleArn: 'arn:aws:iam::1:role/x',
+      },
+    ],
+    [{ sigv4: { region: 'r', profile: 'bosh' } }, { credentials: { kind: 'profile', profile: 'bosh' } }],
     [{}, undefined],
   ])('completes the target http with %j', (http, authorization) => {
     const url = 'https://{method}.cpi.example.org/';
@@ -219,6 +234,16 @@ describe('parseInvoker', () => {
       [
         'invoker.http.token and invoker.http.sigv4 exclude each other',
         'invoker.http.sigv4.region is required',
+      ],
+    ],
+    [
+      {
+        target: 'http',
+        http: { url: 'http://{method}', sigv4: { region: 'r', access_key_id: 'a', profile: 'p' } },
+      },
+      [
+        'invoker.http.sigv4.access_key_id and invoker.http.sigv4.secret_access_key need each other',
+        'invoker.http.sigv4.access_key_id and invoker.http.sigv4.profile exclude each other',
       ],
     ],
     [
