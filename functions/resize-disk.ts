@@ -5,13 +5,14 @@ import { toGib } from '#lib/disk/size.ts';
 import { cpiFunction } from '#lib/middleware/cpi-function.ts';
 
 /** Makes a detached volume larger. Where that cannot be, the Director copies to a new disk. */
-export const handler = cpiFunction('resize_disk', async ([diskCid, sizeMib], { openstack, mayHaveBegun }) => {
+export const handler = cpiFunction('resize_disk', async ([diskCid, sizeMib], context) => {
+  const { openstack, mayHaveBegun } = context;
   const { volumes } = openstack;
   const sizeGib = toGib(sizeMib);
   const missing = `Cannot resize volume because volume with ${diskCid} not found`;
   const volume = await ofDisk(missing, volumes.get(diskCid));
   if (mayHaveBegun && volume.status === 'extending') {
-    await waitUntilExtended(volumes, diskCid, sizeGib);
+    await waitUntilExtended(diskCid, sizeGib, context);
     return null;
   }
   if (volume.size === sizeGib) {
@@ -27,6 +28,6 @@ export const handler = cpiFunction('resize_disk', async ([diskCid, sizeMib], { o
       `Cannot resize volume '${diskCid}' it still has ${volume.attachments.length} attachment(s)`,
     );
   }
-  await extendVolume(volumes, diskCid, sizeGib);
+  await extendVolume(diskCid, sizeGib, context);
   return null;
 });

@@ -32,10 +32,10 @@ export const handler = cpiFunction('update_disk', async ([diskCid, sizeMib, clou
   }
   if (type !== null && type !== volume.volume_type) {
     const policy = cloudProperties.migration_policy ?? cloud.retypeMigrationPolicy;
-    await retypeVolume(openstack.volumes, diskCid, type, policy);
+    await retypeVolume(diskCid, type, policy, context);
   }
   if (volume.size < sizeGib) {
-    await extendVolume(openstack.volumes, diskCid, sizeGib);
+    await extendVolume(diskCid, sizeGib, context);
   }
   return null;
 });

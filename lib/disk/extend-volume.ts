@@ -1,15 +1,39 @@
+import type { CallContext } from '../cpi/call-context.ts';
 import { CloudError } from '../cpi/errors.ts';
-import type { Volume, Volumes } from '../openstack/cinder/volumes.ts';
+import type { Volume } from '../openstack/cinder/volumes.ts';
+import { BadRequestError } from '../openstack/errors.ts';
 import { withinQuota } from './quota.ts';
 
 /** Makes an unattached volume larger. @throws {NoDiskSpace} @throws {CloudError} when Cinder says done, but it is not */
-export async function extendVolume(volumes: Volumes, diskCid: string, sizeGib: number): Promise<void> {
-  checkSize(await withinQuota(() => volumes.extend(diskCid, sizeGib)), sizeGib);
+export async function extendVolume(diskCid: string, sizeGib: number, context: CallContext): Promise<void> {
+  const { volumes } = context.openstack;
+  await withinQuota(() => volumes.extend(diskCid, sizeGib)).catch(async (error) => {
+    if (!(await hasBegun(error, diskCid, sizeGib, context))) {
+      throw error;
+    }
+  });
+  await waitUntilExtended(diskCid, sizeGib, context);
 }
 
-/** Waits for an extension that an earlier attempt began. */
-export async function waitUntilExtended(volumes: Volumes, diskCid: string, sizeGib: number): Promise<void> {
-  checkSize(await volumes.waitUntilAvailable(diskCid), sizeGib);
+/** Waits for an extension that this call, or an earlier attempt of it, began. */
+export async function waitUntilExtended(
+  diskCid: string,
+  sizeGib: number,
+  { openstack }: CallContext,
+): Promise<void> {
+  checkSize(await withinQuota(() => openstack.volumes.waitUntilAvailable(diskCid)), sizeGib);
+}
+
+/** An extension that was asked for before is refused the second time, whether it showed by then or not. */
+async function hasBegun(
+  error: unknown,
+  diskCid: string,
+  sizeGib: number,
+  { mayHaveBegun, openstack }: CallContext,
+): Promise<boolean> {
+  const volume =
+    mayHaveBegun && error instanceof BadRequestError ? await openstack.volumes.find(diskCid) : undefined;
+  return volume !== undefined && (volume.status === 'extending' || volume.size >= sizeGib);
 }
 
 function checkSize(volume: Volume, sizeGib: number): void {

@@ -1,5 +1,6 @@
+import type { CallContext } from '../cpi/call-context.ts';
 import { CloudError, NotSupported } from '../cpi/errors.ts';
-import type { MigrationPolicy, Volumes } from '../openstack/cinder/volumes.ts';
+import type { MigrationPolicy } from '../openstack/cinder/volumes.ts';
 import { BadRequestError, HttpError, NotFoundError } from '../openstack/errors.ts';
 import { withinQuota } from './quota.ts';
 
@@ -14,23 +15,38 @@ const UNKNOWN_TYPE = /volume.?type.*(not be found|not found|does not exist)|(inv
  * @throws {CloudError} for an unknown type, with which copying would fail as well
  */
 export async function retypeVolume(
-  volumes: Volumes,
   diskCid: string,
   type: string,
   policy: MigrationPolicy,
+  context: CallContext,
 ): Promise<void> {
+  const { volumes } = context.openstack;
   try {
     await withinQuota(() => volumes.retype(diskCid, type, policy));
   } catch (error) {
-    if (error instanceof BadRequestError && SAME_TYPE.test(error.reason)) {
-      return;
+    if (!(await hasBegun(error, diskCid, type, context))) {
+      if (error instanceof BadRequestError && SAME_TYPE.test(error.reason)) {
+        return;
+      }
+      throw refusal(error);
     }
-    throw refusal(error);
   }
   const volume = await volumes.waitUntilRetyped(diskCid);
   if (volume.volume_type !== type) {
     throw new NotSupported(`Volume type change to '${type}' was not carried out by OpenStack`);
   }
+}
+
+/** A change that was asked for before is refused the second time, whether it showed by then or not. */
+async function hasBegun(
+  error: unknown,
+  diskCid: string,
+  type: string,
+  { mayHaveBegun, openstack }: CallContext,
+): Promise<boolean> {
+  const volume =
+    mayHaveBegun && error instanceof BadRequestError ? await openstack.volumes.find(diskCid) : undefined;
+  return volume !== undefined && (volume.status === 'retyping' || volume.volume_type === type);
 }
 
 function refusal(error: unknown): unknown {

@@ -124,7 +124,7 @@ export class Volumes {
   }
 
   /** @param sizeGib larger than the present size; the volume must not be attached */
-  async extend(id: string, sizeGib: number): Promise<Volume> {
+  async extend(id: string, sizeGib: number): Promise<void> {
     await sendOnce(
       {
         what: `volume ${id} to be extended`,
@@ -136,7 +136,6 @@ export class Volumes {
       },
       this.#patience,
     );
-    return this.waitUntilAvailable(id);
   }
 
   /** Starts a change of type. Whether it was carried out shows only in the volume's type afterwards. */

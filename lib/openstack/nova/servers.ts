@@ -214,7 +214,10 @@ export class Servers {
       if (!(error instanceof ConflictError)) {
         throw error;
       }
-      await this.#reboot(id, 'HARD');
+      // It may as well be busy with a reboot that somebody has just asked for.
+      if (!(await this.#isRebooting(id))) {
+        await this.#reboot(id, 'HARD');
+      }
     }
   }
 
@@ -259,6 +262,10 @@ export class Servers {
     return server === undefined || isGone(server) || isBeingDeleted(server);
   }
 
+  async #isRebooting(id: string): Promise<boolean> {
+    return ['REBOOT', 'HARD_REBOOT'].includes((await this.find(id))?.status ?? '');
+  }
+
   async #reboot(id: string, type: 'SOFT' | 'HARD'): Promise<void> {
     await sendOnce(
       {
@@ -267,10 +274,7 @@ export class Servers {
           await this.#nova.post(path`/servers/${id}/action`, { reboot: { type } });
           return true;
         },
-        effect: async () => {
-          const server = await this.find(id);
-          return server && ['REBOOT', 'HARD_REBOOT'].includes(server.status) ? true : undefined;
-        },
+        effect: async () => (await this.#isRebooting(id)) || undefined,
       },
       // A reboot may be over before anyone looks: it is never sent twice.
       { ...this.#patience, resends: 0 },
