@@ -113,7 +113,11 @@ function reason(error: unknown): string {
   if (isRecord(error.cause) && error.cause.package === '@middy/ssm') {
     return 'there is no such parameter';
   }
-  return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
+  const what = 'code' in error && typeof error.code === 'string' ? error.code : error.name;
+  const metadata = '$metadata' in error ? error.$metadata : undefined;
+  return isRecord(metadata) && typeof metadata.httpStatusCode === 'number'
+    ? `${what}, HTTP ${metadata.httpStatusCode}`
+    : what;
 }
 
 function propertiesOf(content: unknown, source: string): Properties {

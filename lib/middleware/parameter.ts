@@ -3,7 +3,7 @@ import ssm, { type SSMOptions } from '@middy/ssm';
 /** Without limits of time, a function in a network that has no way to SSM would wait until it is ended itself. */
 const CLIENT_OPTIONS = {
   maxAttempts: 3,
-  requestHandler: { connectionTimeout: 3000, requestTimeout: 5000, throwOnRequestTimeout: true },
+  requestHandler: { connectionTimeout: 2000, requestTimeout: 4000, throwOnRequestTimeout: true },
 };
 
 /** Reads a parameter: a JSON object, or the text that it is where it is none. */

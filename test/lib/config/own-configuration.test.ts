@@ -108,7 +108,7 @@ describe('the own configuration of a function', () => {
   it('is read again after a reading that failed', async () => {
     const configuration = own();
     store.failure = { status: 500, type: 'InternalServerError' };
-    await expect(configuration.read(log)).rejects.toThrow('InternalServerError');
+    await expect(configuration.read(log)).rejects.toThrow('(InternalServerError, HTTP 500)');
     store.failure = undefined;
     await expect(configuration.read(log)).rejects.toThrow('there is no such parameter');
     store.parameters.set(NAME, fileWith('hunter2'));
@@ -145,7 +145,7 @@ describe('the own configuration of a function', () => {
       (target) => {
         target.failure = { status: 400, type: 'AccessDeniedException' };
       },
-      "Cannot read the SSM parameter '/bosh/cpi', which CPI_CONFIG_PARAMETER names (AccessDeniedException). The " +
+      "Cannot read the SSM parameter '/bosh/cpi', which CPI_CONFIG_PARAMETER names (AccessDeniedException, HTTP 400). The " +
         "function's role needs ssm:GetParameters for it, kms:Decrypt for its key, and secretsmanager:GetSecretValue where " +
         'it refers to a secret; its network needs a way to SSM',
     ],
