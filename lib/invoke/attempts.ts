@@ -125,51 +125,30 @@ class Attempts {
 
   async #round({ cancel }: { cancel: boolean }): Promise<End> {
     let broken = 0;
-    let busySince: number | undefined;
-    let pauses = 0;
-    for (let sent = 0; sent < this.#limits.attempts; ) {
+    for (let sent = 0; sent < this.#limits.attempts; sent++) {
       if (this.#isStopped && !cancel) {
         return { kind: 'stopped' };
       }
-      const startedAt = Date.now();
-      const outcome = await this.#send(cancel);
-      if (outcome.kind === 'busy') {
-        busySince ??= startedAt;
-        if (Date.now() - busySince >= this.#limits.busyMs) {
-          return { kind: 'failed', reason: outcome.reason };
-        }
-        await this.#pause(outcome.reason, pauses, outcome.retryAfterMs, cancel);
-        pauses += 1;
-        continue;
+      const { outcome, sentAt } = await this.#sendWhenThereIsRoom(cancel);
+      if (outcome.kind === 'busy' && this.#isStopped && !cancel) {
+        return { kind: 'stopped' };
       }
-      busySince = undefined;
-      if (outcome.kind === 'refused' && !this.#isBegun) {
-        return { kind: 'failed', reason: outcome.reason };
-      }
-      sent += 1;
       if (outcome.kind === 'answered') {
-        const answer = this.#read(outcome.answer);
-        if (answer === undefined) {
-          const reason = `${this.#function} gave an answer that is none of the OpenStack CPI`;
-          return { kind: 'failed', reason };
+        const end = this.#endOf(outcome.answer);
+        if (end) {
+          return end;
         }
-        if ('response' in answer) {
-          return { kind: 'response', response: answer.response };
-        }
-        this.#resume = answer.pending.resume;
-        this.#call.log.info(
-          `invoke ${this.#name} goes on with attempt ${this.#attempt}: ${answer.pending.reason}`,
-        );
         broken = 0;
-        pauses = 0;
         continue;
+      }
+      if (outcome.kind === 'lost') {
+        await this.#leaseEnd(sentAt, outcome.reason);
       }
       broken += 1;
-      if (outcome.kind === 'lost') {
-        await this.#leaseEnd(startedAt, outcome.reason);
-      }
-      if (broken >= this.#limits.brokenAttempts) {
-        return { kind: 'failed', reason: `${outcome.reason} (gave up after ${broken} attempts)` };
+      const hasBegun = this.#isBegun && outcome.kind !== 'busy';
+      if (!hasBegun || broken >= this.#limits.brokenAttempts) {
+        const gaveUp = broken > 1 ? ` (gave up after ${broken} attempts)` : '';
+        return { kind: 'failed', reason: `${outcome.reason}${gaveUp}` };
       }
       if (outcome.kind === 'refused') {
         await this.#pause(outcome.reason, broken, undefined, cancel);
@@ -181,6 +160,37 @@ class Attempts {
       kind: 'failed',
       reason: `${this.#function} is not done after ${this.#limits.attempts} attempts`,
     };
+  }
+
+  /** The same attempt, since the function has not begun with it; still `busy` when there was no room for too long. */
+  async #sendWhenThereIsRoom(cancel: boolean): Promise<{ outcome: Outcome; sentAt: number }> {
+    const startedAt = Date.now();
+    for (let pauses = 0; ; pauses++) {
+      const sentAt = Date.now();
+      const outcome = await this.#send(cancel);
+      const isOver = Date.now() - startedAt >= this.#limits.busyMs;
+      if (outcome.kind !== 'busy' || isOver) {
+        return { outcome, sentAt };
+      }
+      await this.#pause(outcome.reason, pauses, outcome.retryAfterMs, cancel);
+      if (this.#isStopped && !cancel) {
+        return { outcome, sentAt };
+      }
+    }
+  }
+
+  /** Undefined where another attempt is to go on. */
+  #endOf(answer: unknown): End | undefined {
+    const read = this.#read(answer);
+    if (read === undefined) {
+      return { kind: 'failed', reason: `${this.#function} gave an answer that is none of the OpenStack CPI` };
+    }
+    if ('response' in read) {
+      return { kind: 'response', response: read.response };
+    }
+    this.#resume = read.pending.resume;
+    this.#call.log.info(`invoke ${this.#name} goes on with attempt ${this.#attempt}: ${read.pending.reason}`);
+    return undefined;
   }
 
   async #send(cancel: boolean): Promise<Outcome> {

@@ -438,6 +438,19 @@ describe('a call of a remote function', () => {
       expect(response.error?.message).toBe('create_vm was stopped before it began');
     });
 
+    it('ends its wait for room', async () => {
+      const stop = new AbortController();
+      functions.plan((response, ...args) => {
+        response.once('close', () => setTimeout(() => stop.abort(), 50));
+        json({}, 429, { 'Retry-After': '500' })(response, ...args);
+      });
+
+      const { response } = await calls.call('create_vm', [], properties(), { stopSignal: stop.signal });
+
+      expect(attempts()).toEqual([1]);
+      expect(response.error?.message).toBe('create_vm was stopped before it began');
+    });
+
     it('does not begin', async () => {
       functions.plan(result('vm-1'));
 
