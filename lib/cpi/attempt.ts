@@ -55,7 +55,7 @@ async function work<R>(run: () => Promise<R> | R, takeBack: TakeBack, context: C
 
 function cancellation({ request }: CallContext): BoshError | undefined {
   return request.invocation?.isCancelled
-    ? new CloudError(`${request.method} was cancelled: the CPI was asked to stop`)
+    ? new CloudError(`${request.method} was cancelled`)
     : undefined;
 }
 

@@ -5,7 +5,7 @@ import type { CpiMethod } from '../cpi/methods.ts';
 import { type CpiResponse, failure } from '../cpi/response.ts';
 import type { Logger, LogSink } from '../log/logger.ts';
 import { type ReadAnswer, readAnswer } from './function-answer.ts';
-import { marksOf } from './marks.ts';
+import { canBeUndone, marksOf } from './marks.ts';
 import type { Attempt, Outcome, Target } from './target.ts';
 
 export interface Call {
@@ -98,7 +98,7 @@ class Attempts {
     if (end.kind === 'stopped' && !this.#isBegun) {
       return this.#error(`${this.#name} was stopped before it began`);
     }
-    if (this.#marks.length === 0) {
+    if (this.#marks.length === 0 && !canBeUndone(this.#call.method)) {
       return this.#error(`${this.#name} was stopped before it was done; it may have done some of its work`);
     }
     return this.#cancelled(end.kind === 'failed' ? end.reason : undefined);
@@ -118,7 +118,7 @@ class Attempts {
     }
     const why = end.kind === 'failed' ? end.reason : 'the function did not say that it did';
     return this.#error(
-      `${failureReason ?? `${this.#name} was cancelled`}. It may have left behind ${this.#marks.join(' and ')}: ` +
+      `${failureReason ?? `${this.#name} was cancelled`}. It may have left behind ${this.#marks.join(' and ') || 'an attachment of the disk'}: ` +
         `deleting it failed, since ${lowerFirst(why)}`,
     );
   }

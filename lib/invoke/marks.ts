@@ -31,6 +31,11 @@ const MARKS: Record<CpiMethod, Marks> = {
   delete_network: nothing,
 };
 
+/** Whether an attempt that was stopped can be taken back by what it handed on, although it created nothing. */
+export function canBeUndone(method: CpiMethod): boolean {
+  return method === 'attach_disk';
+}
+
 export function isMethod(name: string): name is CpiMethod {
   return Object.hasOwn(MARKS, name);
 }

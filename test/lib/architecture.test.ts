@@ -112,10 +112,7 @@ describe('the source', () => {
       .filter(({ imports }) => imports.includes('node:timers/promises'))
       .map(({ path }) => path);
 
-    expect(sleepers.sort()).toEqual([
-      'lib/invoke/attempts.ts',
-      'lib/lap/lap.ts',
-    ]);
+    expect(sleepers.sort()).toEqual(['lib/invoke/attempts.ts', 'lib/lap/lap.ts']);
   });
 
   it('is written in relative paths within lib, and by subpath elsewhere', () => {

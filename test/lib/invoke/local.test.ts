@@ -59,6 +59,30 @@ describe('a call in the own process that is asked to stop', () => {
     cloud_properties: {},
   };
 
+  it('leaves a disk attached or available, at whichever request it is asked', async () => {
+    const { embedded } = stage;
+    const setUp = async () => {
+      embedded?.restore();
+      const { response: created } = await stoppedAt(undefined, 'create_vm', vm());
+      const { response: disk } = await stoppedAt(undefined, 'create_disk', [1024, {}, null]);
+      return [[created.result].flat()[0], disk.result];
+    };
+    const undisturbed = await stoppedAt(undefined, 'attach_disk', await setUp());
+    expect(undisturbed.response.error).toBeNull();
+
+    for (let request = 1; request <= undisturbed.requests; request++) {
+      const [vmCid, diskCid] = await setUp();
+      const { response } = await stoppedAt(request, 'attach_disk', [vmCid, diskCid]);
+
+      expect([request, response.error?.message]).toEqual([request, 'attach_disk was cancelled']);
+      expect([request, embedded?.volumes.get(String(diskCid))]).toMatchObject([
+        request,
+        { status: 'available', attachments: [] },
+      ]);
+    }
+    embedded?.restore();
+  });
+
   it.each<[string, () => unknown[]]>([
     ['create_vm', vm],
     ['create_disk', () => [1024, {}, null]],
