@@ -3,7 +3,7 @@ import { chmod, writeFile } from 'node:fs/promises';
 import { basename, relative } from 'node:path';
 import { type BuildOptions, build, type Plugin } from 'esbuild';
 import './build-validators.ts';
-import { noFetch } from './no-fetch.ts';
+import { leanAxios } from './lean-axios.ts';
 
 const options: BuildOptions = {
   bundle: true,
@@ -46,7 +46,12 @@ function fileOf(entry: string): string {
 const entries = ['bin/cpi.ts', 'bin/serve.ts', ...Object.values(onDemand)];
 await Promise.all(
   entries.map((entry) =>
-    build({ ...options, entryPoints: [entry], outfile: `dist/${fileOf(entry)}`, plugins: [apart, noFetch] }),
+    build({
+      ...options,
+      entryPoints: [entry],
+      outfile: `dist/${fileOf(entry)}`,
+      plugins: [apart, leanAxios],
+    }),
   ),
 );
 

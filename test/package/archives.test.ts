@@ -15,7 +15,7 @@ const FOLDER = '.serverless';
 const MAX_ZIP_BYTES = 150_000;
 /** Tells what importing a function has loaded: files, and what Node.js has built in. */
 const IMPORT = `require(process.argv[1]);
-const builtIn = process.moduleLoadList.filter((name) => /undici/.test(name));
+const builtIn = process.moduleLoadList.filter((name) => /undici|http2/.test(name));
 process.stdout.write(JSON.stringify([...Object.keys(require.cache), ...builtIn]));`;
 const INVOKE = `require(process.argv[1]).handler(JSON.parse(process.argv[2]), {})
   .then((answer) => process.stdout.write(JSON.stringify(answer)));`;
@@ -53,7 +53,7 @@ describe('the archives', () => {
     expect(zip.length).toBeLessThan(MAX_ZIP_BYTES);
   });
 
-  it.each(names)('of %s is imported without the AWS SDK and without fetch', async (name) => {
+  it.each(names)('of %s is imported without the AWS SDK, fetch and HTTP/2', async (name) => {
     const path = await unpacked(name);
 
     const { stdout } = await run(process.execPath, ['-e', IMPORT, path], { env: {} });

@@ -4,12 +4,12 @@ import type { Plugin } from 'esbuild';
 const FORM_DATA = "typeof G.FormData !== 'undefined' ? G.FormData : undefined";
 
 /**
- * Bundles of axios that leave Node's fetch alone. Nothing uses it, but axios loads all of it to learn whether it could be used,
- * and whether a body is one of its forms: half of the time that importing a function takes.
+ * Bundles of axios that load neither fetch nor HTTP/2. Nothing uses them, but axios loads all of Node's fetch to learn whether it
+ * could be used, and whether a body is one of its forms: half of the time that importing a function takes.
  */
-export const noFetch: Plugin = {
-  name: 'no-fetch',
-  setup: ({ onLoad }) => {
+export const leanAxios: Plugin = {
+  name: 'lean-axios',
+  setup: ({ onResolve, onLoad }) => {
     onLoad({ filter: /\/axios\/lib\/adapters\/fetch\.js$/ }, () => ({
       contents: 'export const getFetch = () => false;',
     }));
@@ -20,8 +20,12 @@ export const noFetch: Plugin = {
       }
       return { contents: text.replace(FORM_DATA, 'undefined') };
     });
+    onResolve({ filter: /^http2$/ }, ({ importer }) =>
+      importer.includes('/axios/lib/') ? { path: 'http2', namespace: 'nothing' } : undefined,
+    );
+    onLoad({ filter: /.*/, namespace: 'nothing' }, () => ({ contents: 'export default {};' }));
   },
 };
 
 // biome-ignore lint/style/noDefaultExport: serverless-esbuild wants a list of plugins as one.
-export default [noFetch];
+export default [leanAxios];
