@@ -51,12 +51,14 @@ export interface Stage {
 export interface InvokerOption {
   /** Where functions run; in the CPI's own process by default. */
   invoker?: Record<string, unknown>;
+  /** Gives functions their own configuration, so that the CPI's needs no login. */
+  configure?: (properties: { openstack: Record<string, unknown> }) => void;
 }
 
 /** The embedded OpenStack, with waits and retries that take no time. */
 export async function embeddedStage(
   run: CpiOptions['run'] = 'here',
-  { invoker, ...options }: EmbeddedCloudOptions & InvokerOption = {},
+  { invoker, configure, ...options }: EmbeddedCloudOptions & InvokerOption = {},
 ): Promise<Stage> {
   const embedded = await startEmbeddedCloud({ keepImageBytes: true, ...options });
   const { registryEndpoint: registry } = embedded;
@@ -71,6 +73,7 @@ export async function embeddedStage(
       ...(invoker && { invoker }),
     },
     registry: { user: registry.user, password: registry.password },
+    ...(configure && { configure }),
   });
   return {
     ...stage,
@@ -84,7 +87,10 @@ export async function embeddedStage(
 }
 
 /** A real OpenStack, through dist/cpi; the registry is the tests' own. */
-export async function realStage(cloud: CloudDescription, { invoker }: InvokerOption = {}): Promise<Stage> {
+export async function realStage(
+  cloud: CloudDescription,
+  { invoker, configure }: InvokerOption = {},
+): Promise<Stage> {
   const registryHost = await startEmbeddedCloud();
   const { registryEndpoint: registry } = registryHost;
   const stage = await stageFor(cloud, {
@@ -98,6 +104,7 @@ export async function realStage(cloud: CloudDescription, { invoker }: InvokerOpt
       ...(invoker && { invoker }),
     },
     registry: { user: registry.user, password: registry.password },
+    ...(configure && { configure }),
   });
   return {
     ...stage,
@@ -120,6 +127,7 @@ async function stageFor(
     openstack: Record<string, unknown>;
     properties: CpiOptions['properties'];
     registry: { user: string; password: string };
+    configure?: InvokerOption['configure'];
   },
 ): Promise<Omit<Stage, 'isEmbedded' | 'embedded'>> {
   const { reset, ...recorder } = await startFaultInjector({
@@ -134,11 +142,8 @@ async function stageFor(
       reset();
     },
   };
-  const properties: CpiOptions['properties'] = {
-    openstack: {
-      ...openstackProperties(cloud, injector.authUrl),
-      ...options.openstack,
-    },
+  const openstack = { ...openstackProperties(cloud, injector.authUrl), ...options.openstack };
+  const others: CpiOptions['properties'] = {
     agent: {
       mbus: `nats://nats:${MARKED.mbusPassword}@10.0.0.6:4222`,
       ntp: ['ntp.example.org'],
@@ -146,8 +151,14 @@ async function stageFor(
     },
     ...options.properties,
   };
+  const properties = { openstack, ...others };
+  options.configure?.({ openstack });
   const secrets = () => [...options.secrets(), cloud.admin.password, ...Object.values(MARKED)];
-  const cpi = await startCpi({ run: options.run, properties, secrets });
+  const cpi = await startCpi({
+    run: options.run,
+    properties: options.configure ? others : properties,
+    secrets,
+  });
   return {
     cloud,
     injector,

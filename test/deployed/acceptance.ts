@@ -9,11 +9,11 @@ import { vmMethods } from '../acceptance/vm-methods.ts';
 import type { Platform } from './platforms.ts';
 
 /** All scenarios, through dist/cpi and functions that run elsewhere. */
-export function acceptance(
-  startPlatform: () => Promise<Platform>,
-  startStage: (platform: Platform) => Promise<Stage>,
+export function acceptance<P extends Platform>(
+  startPlatform: () => Promise<P>,
+  startStage: (platform: P) => Promise<Stage>,
 ): void {
-  let platform: Platform;
+  let platform: P;
   let stage: Stage;
   const getStage = () => stage;
 

@@ -3,4 +3,6 @@ import { realCloud } from '../support/real-cloud.ts';
 import { acceptance } from './acceptance.ts';
 import { serverlessOffline } from './platforms.ts';
 
-acceptance(serverlessOffline, async ({ invoker }) => realStage(await realCloud(), { invoker }));
+acceptance(serverlessOffline, async ({ invoker, configure }) =>
+  realStage(await realCloud(), { invoker, configure }),
+);

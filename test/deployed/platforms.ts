@@ -1,17 +1,27 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { unusedPort } from '../lib/support/loopback.ts';
+import { startParameterStore } from '../support/parameter-store.ts';
 
 /** Where functions run, beside the CPI. */
 export interface Platform {
   /** `invoker` of the CPI's configuration. */
   invoker: Record<string, unknown>;
+  /** What the functions know themselves. */
+  configure?: (properties: Record<string, unknown>) => void;
   close(): Promise<void>;
 }
 
-/** Lambda as serverless-offline has it, with the functions as serverless.yml has them packaged. */
-export async function serverlessOffline(): Promise<Platform> {
+/** As serverless.yml has it, unless told otherwise. */
+const PARAMETER = '/bosh/openstack-cpi';
+
+/**
+ * Lambda as serverless-offline has it, with the functions as serverless.yml has them packaged. Their configuration is where it
+ * is on AWS: in a parameter.
+ */
+export async function serverlessOffline(): Promise<Required<Platform>> {
   const port = await unusedPort();
+  const store = await startParameterStore();
   const program = await start(
     'node_modules/.bin/serverless',
     // Only Lambda's own API is used: the other servers take any port.
@@ -28,7 +38,11 @@ export async function serverlessOffline(): Promise<Platform> {
       '--albPort',
       '0',
     ],
-    {},
+    {
+      AWS_ENDPOINT_URL_SSM: store.url,
+      AWS_ACCESS_KEY_ID: 'any',
+      AWS_SECRET_ACCESS_KEY: 'any',
+    },
     /\[http for lambda\] listening on/,
   );
   return {
@@ -41,7 +55,13 @@ export async function serverlessOffline(): Promise<Platform> {
         secret_access_key: 'MARKED-SECRET-aws-4711',
       },
     },
-    close: () => stopped(program.process),
+    configure: (properties) => {
+      store.parameters.set(PARAMETER, JSON.stringify({ cloud: { properties } }));
+    },
+    close: async () => {
+      await stopped(program.process);
+      await store.close();
+    },
   };
 }
 
