@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { build, type Plugin } from 'esbuild';
 import { type Zippable, zipSync } from 'fflate';
 import { functions } from '../functions/index.ts';
+import { leanAxios } from './lean-axios.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 /** Of every file in an archive, so that equal sources make equal archives. */
@@ -37,7 +38,7 @@ export async function packageForQinling(
     absWorkingDir: ROOT,
     entryPoints: names.map((name) => ({ in: `main:${name}`, out: name })),
     outdir: folder,
-    plugins: [mains],
+    plugins: [mains, leanAxios],
     bundle: true,
     minify: true,
     keepNames: true,
