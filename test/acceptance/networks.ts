@@ -85,11 +85,16 @@ export function managedNetworks(getStage: GetStage): void {
     });
 
     it('N3 does not find a network that does not exist', async () => {
-      const { cpi } = getStage();
+      const { cpi, properties } = getStage();
 
       const outcome = await cpi.call('delete_network', [UNKNOWN_ID]);
 
-      expectError(outcome, 'NetworkNotFound', `Network '${UNKNOWN_ID}' not found`);
+      // What may be delivered twice may have deleted it the first time.
+      if (properties.invoker?.target === 'http') {
+        expect(resultOf(outcome)).toBeNull();
+      } else {
+        expectError(outcome, 'NetworkNotFound', `Network '${UNKNOWN_ID}' not found`);
+      }
     });
   });
 }

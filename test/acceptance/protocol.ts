@@ -114,11 +114,14 @@ export function protocol(getStage: GetStage): void {
     });
 
     it('P6 names the configuration property that it does not support, without a request', async () => {
-      const { cpi, injector } = getStage();
+      const { cpi, injector, properties } = getStage();
       const hasVmWith = (openstack: object) =>
         cpi.call('has_vm', [UNKNOWN_ID], { properties: { openstack: { ...openstack } } });
 
-      const oldKeystone = await hasVmWith({ auth_url: injector.authUrl.replace('/v3', '/v2.0') });
+      const oldKeystone = await hasVmWith({
+        ...properties.openstack,
+        auth_url: injector.authUrl.replace('/v3', '/v2.0'),
+      });
       const oldNetwork = await hasVmWith({ use_nova_networking: true });
 
       const invalid = 'Invalid OpenStack cloud properties: ';

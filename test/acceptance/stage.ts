@@ -51,7 +51,7 @@ export interface Stage {
 export interface InvokerOption {
   /** Where functions run; in the CPI's own process by default. */
   invoker?: Record<string, unknown>;
-  /** Gives functions their own configuration, so that the CPI's needs no login. */
+  /** Gives functions their own configuration, so that the CPI's needs none but the region. */
   configure?: (properties: { openstack: Record<string, unknown> }) => void;
 }
 
@@ -152,11 +152,13 @@ async function stageFor(
     ...options.properties,
   };
   const properties = { openstack, ...others };
-  options.configure?.({ openstack });
+  // Which region to use is the Director's to say.
+  const { region, ...own } = openstack;
+  options.configure?.({ openstack: own });
   const secrets = () => [...options.secrets(), cloud.admin.password, ...Object.values(MARKED)];
   const cpi = await startCpi({
     run: options.run,
-    properties: options.configure ? others : properties,
+    properties: options.configure ? { openstack: { region }, ...others } : properties,
     secrets,
   });
   return {

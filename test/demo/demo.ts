@@ -1,23 +1,38 @@
-/** Plays a BOSH Director with dist/cpi and an embedded OpenStack: the life of a VM and its disk, call by call. */
+/**
+ * Plays a BOSH Director with dist/cpi and an embedded OpenStack: the life of a VM and its disk, call by call. With
+ * `--target lambda`, functions run in processes of their own behind Lambda's API, and only they can log in to OpenStack.
+ */
 import { deepStrictEqual } from 'node:assert';
 import { randomBytes } from 'node:crypto';
-import { styleText } from 'node:util';
+import { parseArgs, styleText } from 'node:util';
 import { stemcellArchive, stemcellProperties } from '../acceptance/stemcell-archive.ts';
 import { openstackProperties, startCpi } from '../support/cpi.ts';
 import { startEmbeddedCloud } from '../support/embedded/index.ts';
 import { startFaultInjector } from '../support/fault-injector.ts';
+import {
+  bundleFunctions,
+  deployedAlike,
+  ExecutionEnvironments,
+  startLambdaInvokeServer,
+} from '../support/lambda-invoke-server.ts';
 
 const SETTLE_MS = 150;
 const ROOT_IMAGE_MIB = 4;
 
+const { target } = parseArgs({ options: { target: { type: 'string', default: 'local' } } }).values;
+if (target !== 'local' && target !== 'lambda') {
+  throw new Error('Usage: npm run demo -- [--target local | lambda]');
+}
 const archive = await stemcellArchive({ 'root.img': randomBytes(ROOT_IMAGE_MIB * 1024 * 1024) });
 const embedded = await startEmbeddedCloud({ settleMs: SETTLE_MS });
 const { description: cloud } = embedded;
 const injector = await startFaultInjector({ authUrl: cloud.auth_url });
+const login = { openstack: openstackProperties(cloud, injector.authUrl) };
+const lambda = target === 'lambda' ? await startLambda(login) : undefined;
 const cpi = await startCpi({
   run: 'process',
   properties: {
-    openstack: openstackProperties(cloud, injector.authUrl),
+    ...(lambda ? { invoker: lambda.invoker } : login),
     agent: { mbus: 'nats://nats:not-used@10.0.0.6:4222' },
   },
   secrets: () => embedded.secrets,
@@ -25,6 +40,34 @@ const cpi = await startCpi({
 const started = performance.now();
 const failures: string[] = [];
 let calls = 0;
+
+async function startLambda(properties: object) {
+  const bundles = await bundleFunctions();
+  const environments = new ExecutionEnvironments(bundles);
+  const CPI_CONFIG = JSON.stringify({ cloud: { properties } });
+  const server = await startLambdaInvokeServer(
+    environments,
+    deployedAlike(bundles, { environment: { CPI_CONFIG } }),
+  );
+  return {
+    url: server.url,
+    invocations: server.invocations,
+    invoker: {
+      target: 'lambda',
+      lambda: {
+        region: 'eu-central-1',
+        endpoint: server.url,
+        access_key_id: 'any',
+        secret_access_key: 'any',
+      },
+    },
+    close: async () => {
+      await server.close();
+      await environments.close();
+      await bundles.remove();
+    },
+  };
+}
 
 /**
  * One call, one line.
@@ -154,6 +197,7 @@ async function life(): Promise<void> {
 console.log(coloured('bold', 'BOSH OpenStack CPI: the life of a VM and its disk'));
 console.log(`
 An embedded OpenStack listens at ${cloud.auth_url}; whatever it is asked to change takes ${SETTLE_MS} ms.
+${lambda ? `Lambda's API listens at ${lambda.url}; each function has a process of its own, and the login to OpenStack.\n` : ''}\
 Each line is one call of dist/cpi as a BOSH Director makes it: a process of its own, JSON in, JSON out.
 `);
 console.log(coloured('dim', `  ${'call'.padEnd(18)}${'time'.padStart(8)}${'requests'.padStart(10)}  result`));
@@ -161,6 +205,7 @@ try {
   await life();
 } finally {
   await cpi.close();
+  await lambda?.close();
   await injector.close();
   await embedded.close();
   await archive.remove();
@@ -176,7 +221,9 @@ const isGood = failures.length === 0 && leftovers.length === 0;
 const verdict = isGood
   ? coloured('green', 'all as expected')
   : coloured('red', `failed: ${failures.join(', ')}`);
-console.log(`${calls} calls, ${injector.requests.length} requests to OpenStack, ${seconds} s: ${verdict}
+console.log(`${calls} calls, ${injector.requests.length} requests to OpenStack${
+  lambda ? `, ${lambda.invocations.length} invocations` : ''
+}, ${seconds} s: ${verdict}
 
 Next: tell the CPI about your own OpenStack, as README.md says under "Pointing BOSH at it".`);
 process.exitCode = isGood ? 0 : 1;

@@ -1,16 +1,14 @@
-import { functions } from '#functions/index.ts';
 import { embeddedStage, type Stage } from '../acceptance/stage.ts';
 import { type Cpi, type CpiOptions, startCpi } from '../support/cpi.ts';
 import type { EmbeddedCloud, Leftover } from '../support/embedded/index.ts';
 import {
   type Bundles,
   bundleFunctions,
+  deployedAlike,
   ExecutionEnvironments,
   type LambdaInvokeServer,
   startLambdaInvokeServer,
 } from '../support/lambda-invoke-server.ts';
-
-export const PREFIX = 'bosh-openstack-cpi-';
 
 /** Packaged functions and the processes that run them, for any number of stages. */
 export interface Platform {
@@ -40,7 +38,6 @@ export interface KillStageOptions {
   stateTimeoutSeconds?: number;
   /** Lambda's own limit. */
   timeoutMs?: number;
-  concurrency?: number;
   settleMs?: number;
   run?: 'here' | 'process';
 }
@@ -56,14 +53,20 @@ export interface KillStage extends Omit<Stage, 'embedded'> {
 }
 
 export async function killStage(platform: Platform, options: KillStageOptions = {}): Promise<KillStage> {
-  const { lapSeconds = 60, requestSeconds = 60, stateTimeoutSeconds = 30 } = options;
+  const { lapSeconds = 60, requestSeconds = 60, stateTimeoutSeconds = 30, timeoutMs } = options;
   const stage = await embeddedStage('here');
   const { embedded } = stage;
   if (!embedded) {
     throw new Error('these tests look into the cloud itself');
   }
   embedded.settleMs = options.settleMs ?? 0;
-  const server = await startLambdaInvokeServer(platform.environments, deployed(platform, options));
+  const server = await startLambdaInvokeServer(
+    platform.environments,
+    // Without any configuration of their own: the binary sends all of it.
+    deployedAlike(platform.bundles, {
+      ...(timeoutMs !== undefined && { timeoutMs }),
+    }),
+  );
   const remoteProperties = {
     ...stage.properties,
     openstack: {
@@ -107,24 +110,6 @@ export async function killStage(platform: Platform, options: KillStageOptions = 
       await stage.close();
     },
   };
-}
-
-/** Without any configuration of their own: the binary sends all of it. */
-function deployed({ bundles }: Platform, { timeoutMs, concurrency }: KillStageOptions) {
-  return Object.fromEntries(
-    Object.keys(functions).map((method) => {
-      const name = method.replaceAll('_', '-');
-      const path = bundles.functions.get(name) ?? '';
-      return [
-        `${PREFIX}${name}`,
-        {
-          path,
-          ...(timeoutMs !== undefined && { timeoutMs }),
-          ...(concurrency !== undefined && { concurrency }),
-        },
-      ];
-    }),
-  );
 }
 
 /** Numbers by kind, beyond what the cloud was seeded with. A deleted server may still be shown for a while. */

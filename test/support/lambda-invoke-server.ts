@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
+import { DEFAULT_PREFIX } from '#lib/config/invoker.ts';
+import type { Bundles } from './lambda-invoke-server/bundles.ts';
 import {
   EnvironmentDied,
   type ExecutionEnvironment,
@@ -68,6 +70,16 @@ export interface LambdaInvokeServer {
   /** Resolves when no function runs any more. */
   idle(): Promise<void>;
   close(): Promise<void>;
+}
+
+/** Every function of the CPI by the name that it has unless told otherwise, all deployed alike. */
+export function deployedAlike(
+  bundles: Bundles,
+  settings: Omit<DeployedFunction, 'path'> = {},
+): Record<string, DeployedFunction> {
+  return Object.fromEntries(
+    [...bundles.functions].map(([name, path]) => [`${DEFAULT_PREFIX}${name}`, { path, ...settings }]),
+  );
 }
 
 /** Synchronous payloads. https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { functions } from '#functions/index.ts';
+import { leanAxios } from '../../../scripts/lean-axios.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
@@ -35,7 +36,9 @@ export async function bundleFunctions(): Promise<Bundles> {
     platform: 'node',
     target: 'node24',
     legalComments: 'none',
+    supported: { 'dynamic-import': false },
     alias: { 'form-data': './scripts/no-forms.ts' },
+    plugins: [leanAxios],
     external: ['@aws-sdk/*'],
     logLevel: 'warning',
   });
