@@ -1,17 +1,16 @@
 import { CloudError, NotSupported } from '#lib/cpi/errors.ts';
 import { ofDisk } from '#lib/cpi/not-found.ts';
-import { extendVolume, waitUntilExtended } from '#lib/disk/extend-volume.ts';
+import { extendVolume, isOwnExtension, waitUntilExtended } from '#lib/disk/extend-volume.ts';
 import { toGib } from '#lib/disk/size.ts';
 import { cpiFunction } from '#lib/middleware/cpi-function.ts';
 
 /** Makes a detached volume larger. Where that cannot be, the Director copies to a new disk. */
 export const handler = cpiFunction('resize_disk', async ([diskCid, sizeMib], context) => {
-  const { openstack, mayHaveBegun } = context;
-  const { volumes } = openstack;
+  const { volumes } = context.openstack;
   const sizeGib = toGib(sizeMib);
   const missing = `Cannot resize volume because volume with ${diskCid} not found`;
   const volume = await ofDisk(missing, volumes.get(diskCid));
-  if (mayHaveBegun && volume.status === 'extending') {
+  if (isOwnExtension(volume, context)) {
     await waitUntilExtended(diskCid, sizeGib, context);
     return null;
   }

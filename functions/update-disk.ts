@@ -1,6 +1,6 @@
 import { NotSupported } from '#lib/cpi/errors.ts';
 import { ofDisk } from '#lib/cpi/not-found.ts';
-import { extendVolume } from '#lib/disk/extend-volume.ts';
+import { extendVolume, isOwnExtension } from '#lib/disk/extend-volume.ts';
 import { retypeVolume } from '#lib/disk/retype-volume.ts';
 import { toGib } from '#lib/disk/size.ts';
 import { cpiFunction } from '#lib/middleware/cpi-function.ts';
@@ -13,7 +13,7 @@ export const handler = cpiFunction('update_disk', async ([diskCid, sizeMib, clou
   const { openstack, cloud, mayHaveBegun } = context;
   const sizeGib = toGib(sizeMib);
   const found = await ofDisk(`Disk \`${diskCid}' not found`, openstack.volumes.get(diskCid));
-  const isOurDoing = mayHaveBegun && ['retyping', 'extending'].includes(found.status);
+  const isOurDoing = (mayHaveBegun && found.status === 'retyping') || isOwnExtension(found, context);
   const volume = isOurDoing ? await openstack.volumes.waitUntilRetyped(diskCid) : found;
   const wanted = cloudProperties.type ?? cloud.defaultVolumeType;
   const type = wanted ? await openstack.volumes.typeName(wanted) : volume.volume_type;

@@ -1,3 +1,4 @@
+import type { ErrorRecord } from '../lap/lap.ts';
 import type { CallContext } from './call-context.ts';
 import { recordOf } from './errors.ts';
 import { boshError, defect } from './response.ts';
@@ -56,6 +57,12 @@ export async function removeAll(
   return remaining;
 }
 
+/** What a next lap is told of an error. */
+export function recordFor(error: unknown, { log }: Pick<CallContext, 'log'>): ErrorRecord {
+  const record = recordOf(boshError(error) ?? defect(error));
+  return { ...record, message: log.redactor.text(record.message) };
+}
+
 /**
  * Removes what a failed call made, then throws its error, which names at its end what remains. When the lap ends meanwhile, the
  * next one goes on with it.
@@ -65,10 +72,9 @@ export async function cleanUpAndThrow(
   stages: Made[][],
   context: Pick<CallContext, 'lap' | 'log'>,
 ): Promise<never> {
-  const { lap, log } = context;
+  const { lap } = context;
   const reported = boshError(error) ?? error;
-  const record = recordOf(boshError(error) ?? defect(error));
-  lap.beginCleanUp({ ...record, message: log.redactor.text(record.message) });
+  lap.beginCleanUp(recordFor(error, context));
   const remaining = await removeAll(stages, context);
   lap.endCleanUp();
   if (remaining.length > 0 && reported instanceof Error) {

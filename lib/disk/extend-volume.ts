@@ -4,6 +4,9 @@ import type { Volume } from '../openstack/cinder/volumes.ts';
 import { BadRequestError } from '../openstack/errors.ts';
 import { withinQuota } from './quota.ts';
 
+/** Remembers the volume whose extension was accepted. */
+const EXTENDED = 'extended';
+
 /** Makes an unattached volume larger. @throws {NoDiskSpace} @throws {CloudError} when Cinder says done, but it is not */
 export async function extendVolume(diskCid: string, sizeGib: number, context: CallContext): Promise<void> {
   const { volumes } = context.openstack;
@@ -12,7 +15,18 @@ export async function extendVolume(diskCid: string, sizeGib: number, context: Ca
       throw error;
     }
   });
+  context.lap.remember(EXTENDED, diskCid);
   await waitUntilExtended(diskCid, sizeGib, context);
+}
+
+/** Whether the volume's state is this call's own doing: an extension that goes on, or one that failed between two attempts. */
+export function isOwnExtension(
+  { id, status }: Volume,
+  { lap, mayHaveBegun }: Pick<CallContext, 'lap' | 'mayHaveBegun'>,
+): boolean {
+  return (
+    (mayHaveBegun && status === 'extending') || (status === 'error_extending' && lap.recall(EXTENDED) === id)
+  );
 }
 
 /** Waits for an extension that this call, or an earlier attempt of it, began. */

@@ -4,6 +4,8 @@ import type { MigrationPolicy } from '../openstack/cinder/volumes.ts';
 import { BadRequestError, HttpError, NotFoundError } from '../openstack/errors.ts';
 import { withinQuota } from './quota.ts';
 
+/** Remembers the type that was asked for. */
+const RETYPED = 'retyped';
 /** Cinder gives the same answer for a wrong state, which was checked before. */
 const SAME_TYPE = /has to be different/i;
 const REFUSALS = [400, 403, 409, 501];
@@ -21,20 +23,34 @@ export async function retypeVolume(
   context: CallContext,
 ): Promise<void> {
   const { volumes } = context.openstack;
+  // Asked for once more, it would come to nothing once more, and a call of many laps to no end.
+  const isAsked = context.lap.recall(RETYPED) === type || (await sendRetype(diskCid, type, policy, context));
+  const volume = isAsked ? await volumes.waitUntilRetyped(diskCid) : undefined;
+  if (volume && volume.volume_type !== type) {
+    throw new NotSupported(`Volume type change to '${type}' was not carried out by OpenStack`);
+  }
+}
+
+/** @returns whether there is anything to wait for */
+async function sendRetype(
+  diskCid: string,
+  type: string,
+  policy: MigrationPolicy,
+  context: CallContext,
+): Promise<boolean> {
+  const { volumes } = context.openstack;
   try {
     await withinQuota(() => volumes.retype(diskCid, type, policy));
   } catch (error) {
     if (!(await hasBegun(error, diskCid, type, context))) {
       if (error instanceof BadRequestError && SAME_TYPE.test(error.reason)) {
-        return;
+        return false;
       }
       throw refusal(error);
     }
   }
-  const volume = await volumes.waitUntilRetyped(diskCid);
-  if (volume.volume_type !== type) {
-    throw new NotSupported(`Volume type change to '${type}' was not carried out by OpenStack`);
-  }
+  context.lap.remember(RETYPED, type);
+  return true;
 }
 
 /** A change that was asked for before is refused the second time, whether it showed by then or not. */

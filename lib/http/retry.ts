@@ -26,6 +26,8 @@ const REPEATED: Record<FailureClass, { idempotent: boolean; once: boolean }> = {
   final: { idempotent: false, once: false },
 };
 
+/** How many laps in a row may end before a request is answered: whatever takes longer than a lap never is. */
+const UNANSWERED_LAPS = 10;
 const FIRST_PAUSE_MS = 500;
 const GROWTH = 1.5;
 const JITTER = 0.25;
@@ -35,15 +37,20 @@ export interface Retried {
   attempts: number;
 }
 
-/**
- * Repeats an exchange while its failure allows it.
- * @param options.what names the exchange for a next lap
- * @param options.idempotent false for requests that must not be carried out twice: these are repeated only when it is certain
- *   that the server did nothing
- */
+export interface RetryOptions {
+  /** Names the exchange for a next lap. */
+  what: string;
+  /** False for requests that must not be carried out twice: these are repeated only when it is certain that the server did nothing. */
+  idempotent: boolean;
+  policy: RetryPolicy;
+  log: Logger;
+  lap: Lap;
+}
+
+/** Repeats an exchange while its failure allows it. */
 export async function withRetries(
   exchange: () => Promise<HttpResponse>,
-  options: { what: string; idempotent: boolean; policy: RetryPolicy; log: Logger; lap: Lap },
+  options: RetryOptions,
 ): Promise<Retried> {
   const { activity, done } = options.lap.begin(options.what);
   try {
@@ -56,8 +63,11 @@ export async function withRetries(
 async function repeated(
   exchange: () => Promise<HttpResponse>,
   activity: Activity,
-  { idempotent, policy, log, lap }: { idempotent: boolean; policy: RetryPolicy; log: Logger; lap: Lap },
+  { what, idempotent, policy, log, lap }: RetryOptions,
 ): Promise<Retried> {
+  if (activity.times > Math.max(UNANSWERED_LAPS, policy.maxRetries)) {
+    throw unanswered(what, activity.times);
+  }
   for (;;) {
     const restMs = activity.notBefore - Date.now();
     if (restMs > 0) {
@@ -83,6 +93,15 @@ async function repeated(
     );
     await lap.sleep(pauseMs);
   }
+}
+
+function unanswered(what: string, attempts: number): ConnectionError {
+  const [, method = '', url = ''] = /^(\S*) ?(.*)$/.exec(what) ?? [];
+  return new ConnectionError(
+    { method, url, requestSent: true, certificateRefused: false, attempts },
+    'no answer before the end of a lap',
+    undefined,
+  );
 }
 
 /** Why an answer is a failure; undefined when it is none. */

@@ -40,11 +40,16 @@ export interface LapOptions {
   stopSignal?: AbortSignal | undefined;
 }
 
+/** Clean-up makes two of them. */
+const PAUSES = 5;
+
 /**
  * The time of one attempt of a call. While it lasts, the attempt may change the cloud; once it is over, whatever the attempt
  * does next never returns: no request is sent, no clean-up begins, and what was under way is for the next attempt to take up.
  */
 export class Lap {
+  /** For a pause that each lap makes anew: no lap would get past a longer one, and so the call to no end. */
+  readonly longestPauseMs: number;
   readonly #endsAt: number;
   readonly #uploadsEndAt: number;
   readonly #waitsEndAt: number;
@@ -67,6 +72,7 @@ export class Lap {
   constructor(options: LapOptions = {}) {
     const { lengthMs = Number.POSITIVE_INFINITY, uploadLengthMs = lengthMs, resume = {} } = options;
     const now = Date.now();
+    this.longestPauseMs = lengthMs / PAUSES;
     this.#endsAt = now + lengthMs;
     this.#uploadsEndAt = now + Math.max(lengthMs, uploadLengthMs);
     this.#waitsEndAt = now + (options.waitingMs ?? Number.POSITIVE_INFINITY);
@@ -204,11 +210,13 @@ export class Lap {
     };
   }
 
-  /** The attempt has its result: nothing is to be ended any more. */
+  /** The attempt has its result: nothing is to be ended any more, and what is still at work beside it goes no further. */
   close(): void {
     this.#isClosed = true;
+    this.#isOver = true;
     clearTimeout(this.#timer);
     this.#stopSignal?.removeEventListener('abort', this.#stop);
+    this.#abortion.abort();
   }
 
   /** The same may be under way several times at once. */
@@ -273,7 +281,7 @@ function isActivity(value: unknown): value is Activity {
   return isRecord(value) && [value.since, value.times, value.notBefore].every(Number.isFinite);
 }
 
-function isErrorRecord(value: unknown): value is ErrorRecord {
+export function isErrorRecord(value: unknown): value is ErrorRecord {
   return (
     isRecord(value) &&
     typeof value.type === 'string' &&

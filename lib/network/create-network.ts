@@ -26,23 +26,32 @@ export async function createNetwork(
   context: CallContext,
 ): Promise<ResultOf['create_network']> {
   const { openstack } = context;
-  const network = await findOrCreateNetwork(definition, context);
-  const made: Made[] = [{ id: network.id, remove: () => openstack.networks.delete(network.id) }];
+  const { id } = await findOrCreateNetwork(definition, context);
+  let made: Made[] = [{ id, remove: () => openstack.networks.delete(id) }];
   try {
-    const subnet = await findOrCreateSubnet(network.id, definition, context);
+    const makeWay = () => openstack.networks.makeWay(id, markOf(definition, context));
+    const networkId = await theOneThatCounts(id, makeWay, context);
+    const isOwn = networkId === id;
+    if (!isOwn) {
+      // Another's, who takes it back if need be.
+      made = [];
+    }
+    const subnet = await findOrCreateSubnet(networkId, definition, context);
     const routerId = definition.properties.router_id;
-    if (routerId) {
+    if (routerId && isOwn) {
       made.unshift({
         id: `router interface of ${subnet.id}`,
         remove: () => openstack.routers.removeInterface(routerId, { subnet_id: subnet.id }),
       });
-      await openstack.routers.addInterface(routerId, network.id, subnet.id);
     }
-    const reserved = await reservedAddresses(network.id, definition, context);
+    if (routerId) {
+      await openstack.routers.addInterface(routerId, networkId, subnet.id);
+    }
+    const reserved = await reservedAddresses(networkId, definition, context);
     return [
-      network.id,
+      networkId,
       { range: subnet.cidr, gateway: subnet.gateway_ip ?? '', reserved },
-      { ...returnedProperties(definition.properties), net_id: network.id },
+      { ...returnedProperties(definition.properties), net_id: networkId },
     ];
   } catch (error) {
     return cleanUpAndThrow(
@@ -94,12 +103,10 @@ async function findOrCreateNetwork(
     description,
     ...Object.fromEntries(passedOn),
   };
-  const network = await networks.create(request).catch((error) => {
+  return networks.create(request).catch((error) => {
     const late = unconfirmed(request.name, adopt, ({ id }) => networks.delete(id));
     return cleanUpAndThrow(error, isAmbiguous(error) ? [[late]] : [], context);
   });
-  const makeWay = () => networks.makeWay(network.id, description);
-  return { id: await theOneThatCounts(network.id, makeWay, context) };
 }
 
 async function findOrCreateSubnet(

@@ -1,5 +1,6 @@
 import { CloudError, VMCreationFailed } from '../cpi/errors.ts';
 import { POOL_KEY_PREFIX } from '../cpi/metadata.ts';
+import { isRecord } from '../json.ts';
 import type { Logger } from '../log/logger.ts';
 import {
   ConflictError,
@@ -23,6 +24,10 @@ export interface PoolSpec {
 export interface Membership {
   poolId: string;
   memberId: string;
+}
+
+export function isMembership(value: unknown): value is Membership {
+  return isRecord(value) && typeof value.poolId === 'string' && typeof value.memberId === 'string';
 }
 
 /** Why a pool's load balancer is not known. */

@@ -47,19 +47,20 @@ async function sendUntilEffect<T>(steps: Steps<T>, activity: Activity, patience:
 }
 
 /**
- * Absence counts only when it is seen twice, a poll interval apart, and not before the requests of earlier laps have settled:
+ * Absence counts only when it is seen twice, a poll interval apart (or as much of it as fits into a lap), and not before the requests of earlier laps have settled:
  * the first request may still be under way.
  */
 export async function lookTwice<T>(
   look: () => Promise<T | undefined>,
   patience: Patience,
 ): Promise<T | undefined> {
+  const pauseMs = Math.min(patience.pollIntervalMs, patience.lap.longestPauseMs);
   for (let looked = 1; ; looked++) {
     const found = await look();
     const unsettledMs = patience.lap.settledAt - Date.now();
     if (found !== undefined || (looked >= LOOKS && unsettledMs <= 0)) {
       return found;
     }
-    await patience.lap.sleep(Math.max(patience.pollIntervalMs, Math.min(unsettledMs, SETTLING_PAUSE_MS)));
+    await patience.lap.sleep(Math.max(pauseMs, Math.min(unsettledMs, SETTLING_PAUSE_MS)));
   }
 }

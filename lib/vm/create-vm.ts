@@ -1,12 +1,12 @@
 import type { CallContext } from '../cpi/call-context.ts';
 import { cleanUpAndThrow, removeAll } from '../cpi/clean-up.ts';
 import { theOneThatCounts } from '../cpi/delivered-twice.ts';
-import { CloudError, VMCreationFailed } from '../cpi/errors.ts';
+import { CloudError, errorOf, VMCreationFailed } from '../cpi/errors.ts';
 import { createPort } from '../network/create-port.ts';
 import type { PrivateNetwork } from '../network/network-plan.ts';
 import { isAmbiguous } from '../openstack/errors.ts';
 import type { Port, PortRequest } from '../openstack/neutron/ports.ts';
-import { isBeingDeleted, type ServerRequest } from '../openstack/nova/servers.ts';
+import { isBeingDeleted, type Server, type ServerRequest } from '../openstack/nova/servers.ts';
 import { lookTwice } from '../openstack/send-once.ts';
 import { type AgentNetworks, agentNetworks, checkUserDataSize, initialSettings } from './agent-settings.ts';
 import { createServer, waitUntilActive } from './boot-server.ts';
@@ -15,6 +15,7 @@ import type { FoundResources } from './look-ups.ts';
 import { MadeForVm } from './made-for-vm.ts';
 import { serverRequest } from './server-request.ts';
 import type { VmPlan } from './vm-plan.ts';
+import { rememberZones, zonesLeft } from './zones.ts';
 
 export interface CreatedVm {
   serverId: string;
@@ -119,10 +120,19 @@ async function createInSomeZone(
   complete: (serverId: string) => Promise<void>,
   context: CallContext,
 ): Promise<string> {
-  for (const [index, zone] of plan.zones.entries()) {
+  const { zones, failure } = zonesLeft(plan, context);
+  if (failure) {
+    await removeServer(errorOf(failure), made, context);
+  }
+  let earlier = failure ? undefined : found.earlier.server;
+  for (const [index, zone] of zones.entries()) {
+    const later = zones.slice(index + 1);
     try {
+      if (plan.zones.length > 1) {
+        rememberZones([zone, ...later], context);
+      }
       const zoned = zone ? { ...request, server: { ...request.server, availability_zone: zone } } : request;
-      const createdId = await adoptOrCreate(zoned, index, found, made, context);
+      const createdId = await adoptOrCreate(zoned, earlier, made, context);
       const makeWay = () => context.openstack.servers.makeWay(createdId, plan.name);
       const serverId = await theOneThatCounts(createdId, makeWay, context);
       if (serverId !== createdId) {
@@ -131,35 +141,40 @@ async function createInSomeZone(
       await complete(serverId);
       return serverId;
     } catch (error) {
-      if (index === plan.zones.length - 1) {
+      if (later.length === 0) {
         throw error;
       }
       context.log.info(
         `availability zone '${zone}' failed: ${error instanceof Error ? error.message : error}`,
       );
-      const remaining = await removeAll(made.serverStages(), context);
-      if (remaining.length > 0) {
-        throw error;
-      }
-      made.forgetServer();
+      rememberZones(later, context, error);
+      await removeServer(error, made, context);
+      earlier = undefined;
     }
   }
   throw new CloudError('No availability zone to create the VM in');
 }
 
+/** Before the next zone is tried. @throws what made the zone before it fail, when its server remains */
+async function removeServer(error: unknown, made: MadeForVm, context: CallContext): Promise<void> {
+  const remaining = await removeAll(made.serverStages(), context);
+  if (remaining.length > 0) {
+    throw error;
+  }
+  made.forgetServer();
+}
+
 /** A server of an earlier attempt that works is taken over; another one makes way. */
 async function adoptOrCreate(
   request: ServerRequest,
-  zoneIndex: number,
-  { earlier }: FoundResources,
+  earlier: Server | undefined,
   made: MadeForVm,
   context: CallContext,
 ): Promise<string> {
-  const { server } = earlier;
-  if (zoneIndex === 0 && server) {
-    made.addServer(server.id);
-    if (['BUILD', 'ACTIVE'].includes(server.status) && !isBeingDeleted(server)) {
-      return server.id;
+  if (earlier) {
+    made.addServer(earlier.id);
+    if (['BUILD', 'ACTIVE'].includes(earlier.status) && !isBeingDeleted(earlier)) {
+      return earlier.id;
     }
     await made.server?.remove();
   }

@@ -1,15 +1,16 @@
 import type { CallContext } from '../cpi/call-context.ts';
 import { CloudError } from '../cpi/errors.ts';
 import { isRecord } from '../json.ts';
-import { leavePools, membershipsOf } from '../network/load-balancer.ts';
+import { isMembership, leavePools, type Membership, membershipsOf } from '../network/load-balancer.ts';
 import { OpenStackError } from '../openstack/errors.ts';
 import type { Port, PortFilter } from '../openstack/neutron/ports.ts';
-import type { Server } from '../openstack/nova/servers.ts';
+import { isBeingDeleted, isGone, type Server } from '../openstack/nova/servers.ts';
 import { registryFor, registryKey } from './registry-entry.ts';
 import { isCreatedName } from './server-name.ts';
 
 /** What has to go with a server, and cannot be found once it is gone. */
 interface Leftovers {
+  memberships: Membership[];
   portIds: string[];
   registryKey: string | undefined;
 }
@@ -31,15 +32,17 @@ interface StepFailure {
 export async function deleteVm(vmCid: string, context: CallContext): Promise<void> {
   const { servers } = context.openstack;
   const [server, bound] = await Promise.all([servers.find(vmCid), portsOf({ deviceId: vmCid }, context)]);
-  const boundIds = bound.map(({ id }) => id);
-  const remembered = server ? { portIds: boundIds, registryKey: registryKey(server) } : recalled(context);
-  context.lap.remember(LEFTOVERS, remembered);
-  const earlier = server || context.attempt === 1 ? undefined : await leftBehind(vmCid, context);
-  const portIds = [...new Set([...boundIds, ...remembered.portIds, ...(earlier?.portIds ?? [])])];
-  const key = remembered.registryKey ?? earlier?.registryKey;
-  const failures: StepFailure[] = [];
+  // Nova takes its id off the ports before the server is gone: what an earlier attempt saw counts as well.
+  const earlier = recalled(context) ?? (await leftBehind(vmCid, server, context));
+  const leftovers: Leftovers = {
+    memberships: server ? membershipsOf(server.metadata, context.log) : (earlier?.memberships ?? []),
+    portIds: [...new Set([...bound.map(({ id }) => id), ...(earlier?.portIds ?? [])])],
+    registryKey: server ? registryKey(server) : earlier?.registryKey,
+  };
+  context.lap.remember(LEFTOVERS, leftovers);
+  // Before the server goes, so that its traffic does.
+  const failures: StepFailure[] = await leaveAllPools(leftovers, context);
   if (server) {
-    failures.push(...(await leaveAllPools(server, context)));
     const undeleted = await failureOf('', () => servers.delete(vmCid));
     if (undeleted.length > 0) {
       throw summary([...failures, ...undeleted]);
@@ -48,7 +51,8 @@ export async function deleteVm(vmCid: string, context: CallContext): Promise<voi
   } else {
     context.log.info(`Server '${vmCid}' not found, deleting what may be left of it`);
   }
-  failures.push(...(await deletePorts(portIds, context)));
+  failures.push(...(await deletePorts(leftovers.portIds, context)));
+  const key = leftovers.registryKey;
   if (key !== undefined) {
     const registry = registryFor(context, { isRequired: false });
     failures.push(...(await failureOf('Deleting registry settings', () => registry.delete(key))));
@@ -62,33 +66,54 @@ async function portsOf(filter: PortFilter, { openstack }: CallContext): Promise<
   return (await openstack.session.hasService('network')) ? openstack.ports.list(filter) : [];
 }
 
-function recalled({ lap }: CallContext): Leftovers {
+function recalled({ lap }: CallContext): Leftovers | undefined {
   const fact = lap.recall(LEFTOVERS);
-  const { portIds, registryKey: key } = isRecord(fact) ? fact : {};
+  if (!isRecord(fact)) {
+    return undefined;
+  }
+  const { memberships, portIds, registryKey: key } = fact;
   return {
+    memberships: Array.isArray(memberships) ? memberships.filter(isMembership) : [],
     portIds: Array.isArray(portIds) ? portIds.filter((id) => typeof id === 'string') : [],
     registryKey: typeof key === 'string' ? key : undefined,
   };
 }
 
 /**
- * What an earlier attempt, of which nothing else is known, has left of a server that is gone: Nova still tells its name, under
- * which create_vm made its ports. Nova has taken the server's id off them.
+ * What an earlier attempt, of which nothing else is known, has left of a server that is gone or going: Nova still tells its
+ * name, under which create_vm made its ports. Nova has taken the server's id off them.
  */
-async function leftBehind(vmCid: string, context: CallContext): Promise<Leftovers | undefined> {
-  const since = new Date(Date.now() - context.elapsedMs - CLOCK_TOLERANCE_MS);
-  const name = (await context.openstack.servers.findDeleted(vmCid, since))?.name;
+async function leftBehind(
+  vmCid: string,
+  server: Server | undefined,
+  context: CallContext,
+): Promise<Leftovers | undefined> {
+  const isStaying = server && !isBeingDeleted(server) && !isGone(server);
+  if (context.attempt === 1 || isStaying) {
+    return undefined;
+  }
+  const name = server ? registryKey(server) : await deletedName(vmCid, context);
   if (name === undefined || !isCreatedName(name)) {
     return undefined;
   }
   const ports = await portsOf({ name }, context);
   const unbound = ports.filter((port) => port.name === name && port.device_id === '');
-  return { portIds: unbound.map(({ id }) => id), registryKey: name };
+  return { memberships: [], portIds: unbound.map(({ id }) => id), registryKey: name };
 }
 
-/** Before the server goes, so that its traffic does. */
-async function leaveAllPools(server: Server, { openstack, log }: CallContext): Promise<StepFailure[]> {
-  const errors = await leavePools(membershipsOf(server.metadata, log), openstack, log);
+async function deletedName(
+  vmCid: string,
+  { elapsedMs, openstack }: CallContext,
+): Promise<string | undefined> {
+  const since = new Date(Date.now() - elapsedMs - CLOCK_TOLERANCE_MS);
+  return (await openstack.servers.findDeleted(vmCid, since))?.name;
+}
+
+async function leaveAllPools(
+  { memberships }: Leftovers,
+  { openstack, log }: CallContext,
+): Promise<StepFailure[]> {
+  const errors = await leavePools(memberships, openstack, log);
   return errors.map((error) => ({ prefix: 'Removing lbaas pool memberships', error }));
 }
 

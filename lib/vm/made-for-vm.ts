@@ -1,7 +1,6 @@
 import type { CallContext } from '../cpi/call-context.ts';
 import { type Made, unconfirmed } from '../cpi/clean-up.ts';
-import { isRecord } from '../json.ts';
-import { leavePools, type Membership, membershipsOf } from '../network/load-balancer.ts';
+import { isMembership, leavePools, type Membership, membershipsOf } from '../network/load-balancer.ts';
 import type { PortRequest } from '../openstack/neutron/ports.ts';
 import type { Server } from '../openstack/nova/servers.ts';
 import type { MemberRequest } from '../openstack/octavia/pools.ts';
@@ -71,7 +70,8 @@ export class MadeForVm {
 
   addMembership(membership: Membership): void {
     const { lap } = this.#context;
-    lap.remember(MEMBERSHIPS, [...this.#remembered(), membership]);
+    const others = this.#remembered().filter(({ memberId }) => memberId !== membership.memberId);
+    lap.remember(MEMBERSHIPS, [...others, membership]);
     const id = `member ${membership.memberId} of pool ${membership.poolId}`;
     this.memberships.push({ id, remove: () => this.#leave([membership]) });
   }
@@ -141,13 +141,13 @@ export class MadeForVm {
     await this.#leave([...all.values()]);
   }
 
-  /** No other VM can have the address of one that is there. */
+  /** No other VM can have the address, in its subnet, of one that is there. */
   async #membershipsByAddress({ id }: Server): Promise<Membership[]> {
     const { openstack } = this.#context;
     const ports = await openstack.ports.list({ deviceId: id });
-    const addresses = ports.flatMap(({ fixed_ips }) => fixed_ips.map(({ ip_address }) => ip_address));
+    const addresses = ports.flatMap(({ fixed_ips }) => fixed_ips);
     const searches = this.#plan.pools.flatMap((spec) =>
-      addresses.map(async (address) => {
+      addresses.map(async ({ ip_address: address, subnet_id }) => {
         const pools = await openstack.pools.listByName(spec.name);
         const members = await Promise.all(
           pools.map(async (pool) => ({
@@ -156,7 +156,9 @@ export class MadeForVm {
           })),
         );
         return members.flatMap(({ pool, members: those }) =>
-          those.map((member) => ({ poolId: pool.id, memberId: member.id })),
+          those
+            .filter((member) => member.subnet_id === subnet_id)
+            .map((member) => ({ poolId: pool.id, memberId: member.id })),
         );
       }),
     );
@@ -188,8 +190,4 @@ export class MadeForVm {
       throw error;
     }
   }
-}
-
-function isMembership(value: unknown): value is Membership {
-  return isRecord(value) && typeof value.poolId === 'string' && typeof value.memberId === 'string';
 }

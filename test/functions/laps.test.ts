@@ -4,7 +4,7 @@ import { functions } from '#functions/index.ts';
 import type { CpiMethod } from '#lib/cpi/methods.ts';
 import type { CpiResponse, FunctionAnswer } from '#lib/cpi/response.ts';
 import type { FunctionContext } from '#lib/middleware/middleware.ts';
-import { networks, vmArguments } from '../acceptance/scenario.ts';
+import { bodyOf, networks, sent, vmArguments } from '../acceptance/scenario.ts';
 import type { Stage } from '../acceptance/stage.ts';
 import {
   imageData,
@@ -214,6 +214,154 @@ describe('a call of several laps', () => {
     expect(response.error?.message).toContain('(gave up after 4 attempts)');
     expect(pending.length).toBeGreaterThan(2);
     expect(count(stage, 'GET', '/flavors/detail')).toBe(4);
+  });
+
+  it('tries each availability zone, and none anew in each lap', async () => {
+    const stage = getStage();
+    const inside = insideOf(stage);
+    inside.settleMs = 600;
+    stage.injector.inject({
+      match: {
+        method: 'POST',
+        path: '/servers',
+        when: () => {
+          inside.mishaps.server = 'No valid host was found.';
+          return false;
+        },
+      },
+      fault: { delayMs: 0 },
+    });
+    const call = {
+      ...dynamicVm(stage, { availability_zones: ['az1', 'az2'] }),
+      openstack: { ignore_server_availability_zone: true },
+    };
+
+    const { response } = await laps(stage, call, 250);
+
+    const tries = sent(stage, 'POST', /^\/servers$/).map(
+      (request) => bodyOf(request).server.availability_zone,
+    );
+    const changes = tries.filter((zone, index) => zone !== tries[index - 1]);
+    expect(response.error?.message).toMatch(/state is error, expected active\nNo valid host was found\.$/);
+    expect(changes.toSorted()).toEqual(['az1', 'az2']);
+    inside.settle();
+  });
+
+  it('asks once for a change of type that comes to nothing', async () => {
+    const stage = getStage();
+    const inside = insideOf(stage);
+    const diskId = await made(stage, { method: 'create_disk', args: [1024, { type: 'fast' }, null] });
+    inside.settleMs = 600;
+    inside.mishaps.retype = true;
+
+    const { response, pending } = await laps(
+      stage,
+      { method: 'update_disk', args: [diskId, 1024, { type: 'slow' }] },
+      250,
+    );
+
+    expect(pending.length).toBeGreaterThan(0);
+    expect(response.error).toMatchObject({
+      type: 'Bosh::Clouds::NotSupported',
+      message: "Volume type change to 'slow' was not carried out by OpenStack",
+    });
+    expect(count(stage, 'POST', /\/action$/)).toBe(1);
+    inside.settleMs = 0;
+    await made(stage, { method: 'delete_disk', args: [diskId] });
+  });
+
+  it.each<[CpiMethod, unknown[]]>([
+    ['resize_disk', [2048]],
+    ['update_disk', [2048, {}]],
+  ])('of %s tells of an extension that failed between two of them', async (method, args) => {
+    const stage = getStage();
+    const inside = insideOf(stage);
+    const diskId = await made(stage, disk);
+    const call: Call = { method, args: [diskId, ...args] };
+    const id = randomUUID();
+    inside.settleMs = 60_000;
+    inside.mishaps.extend = true;
+    const first = await attempt(stage, call, { id, attempt: 1, lap_ms: 250 });
+    inside.settle();
+    inside.settleMs = 0;
+    const resume = 'pending' in first ? first.pending.resume : {};
+
+    const answer = await attempt(stage, call, { id, attempt: 2, lap_ms: 20_000, resume });
+
+    expect(finished(answer).error).toMatchObject({
+      type: 'Bosh::Clouds::CloudError',
+      message: `Volume \`${diskId}' state is error_extending, expected available`,
+    });
+    await made(stage, { method: 'delete_disk', args: [diskId] });
+  });
+
+  it.each([
+    ['handed on', true],
+    ['lost', false],
+  ])(
+    'deletes the port that Nova took off a server which is still going, what it knew being %s',
+    async (_, isKnown) => {
+      const stage = getStage();
+      const inside = insideOf(stage);
+      const serverId = await made(stage, manualVm(stage));
+      const call: Call = { method: 'delete_vm', args: [serverId] };
+      const id = randomUUID();
+      inside.settleMs = 1000;
+      const first = await attempt(stage, call, { id, attempt: 1, lap_ms: 250 });
+      for (const port of inside.ports.values()) {
+        Object.assign(
+          port,
+          port.device_id === serverId && { device_id: '', device_owner: '', status: 'DOWN' },
+        );
+      }
+      const resume = isKnown && 'pending' in first ? first.pending.resume : {};
+
+      const answer = await attempt(stage, call, { id, attempt: 2, lap_ms: 20_000, resume });
+
+      expect(first).toHaveProperty('pending');
+      expect(finished(answer)).toMatchObject({ result: null, error: null });
+      inside.settle();
+    },
+  );
+
+  it('believes within one of them that nothing was made, however long the pauses between looks are', async () => {
+    const stage = getStage();
+    const call = { ...disk, openstack: { wait_resource_poll_interval: 60 } };
+
+    const answer = await attempt(stage, call, { id: randomUUID(), attempt: 2, lap_ms: 2000 });
+
+    expect(finished(answer).error).toBeNull();
+    await made(stage, { method: 'delete_disk', args: [finished(answer).result] });
+  });
+
+  it('remembers each membership of a pool once', async () => {
+    const stage = getStage();
+    const inside = insideOf(stage);
+    const pools = [
+      { name: 'pool-a', port: 80 },
+      { name: 'pool-b', port: 81 },
+    ];
+    stage.injector.inject({
+      match: {
+        method: 'POST',
+        path: /\/members$/,
+        when: () => {
+          inside.settleMs = 700;
+          return false;
+        },
+      },
+      fault: { delayMs: 0 },
+    });
+
+    const { response, pending } = await laps(stage, dynamicVm(stage, { loadbalancer_pools: pools }), 300);
+
+    const remembered = pending.map((answer) => ('pending' in answer ? answer.pending.resume.facts : {}));
+    expect(response.error).toBeNull();
+    expect(remembered.at(-1)?.memberships).toHaveLength(2);
+    inside.settle();
+    inside.settleMs = 0;
+    stage.injector.reset();
+    await made(stage, { method: 'delete_vm', args: [[response.result].flat()[0]] });
   });
 
   it('waits for a request of an earlier lap to settle before it believes that nothing came of it', async () => {
@@ -452,6 +600,26 @@ describe('an attempt that is delivered twice', () => {
     ).toEqual(kinds[name]);
     await attempt(stage, call, { ...invocation, attempt: 2, cancel: true });
     inside.settle();
+  });
+});
+
+describe('an attempt that may be delivered twice', () => {
+  const getStage = embeddedCloud();
+
+  it('to create_network leaves nothing when it cannot look for the other', async () => {
+    const stage = getStage();
+    stage.injector.inject({ match: { method: 'GET', path: '/networks' }, fault: { status: 403 } });
+    const range = { type: 'manual', range: '10.9.0.0/24', gateway: '10.9.0.1', cloud_properties: {} };
+
+    const answer = await attempt(
+      stage,
+      { method: 'create_network', args: [range] },
+      { id: randomUUID(), attempt: 1 },
+      { mayBeDeliveredTwice: true },
+    );
+
+    expect(finished(answer).error?.message).toContain('GET network');
+    expect(insideOf(stage).leftovers()).toEqual([]);
   });
 });
 

@@ -133,6 +133,23 @@ describe('withRetries', () => {
     ]);
   });
 
+  it('gives up what lap after lap has ended without an answer, and not before', async () => {
+    const inLap = (times: number) => {
+      const activity = { since: 0, times, notBefore: 0 };
+      const lap = new Lap({ resume: { under_way: { 'GET a thing': activity } } });
+      return withRetries(() => Promise.resolve(OK), {
+        what: 'GET a thing',
+        idempotent: true,
+        policy: { ...POLICY, maxRetries: 0 },
+        log: new Logger(() => {}),
+        lap,
+      });
+    };
+
+    await expect(inLap(10)).resolves.toMatchObject({ response: OK });
+    await expect(inLap(11)).rejects.toMatchObject({ requestSent: true, attempts: 11 });
+  });
+
   it('lets other errors pass', async () => {
     const defect = new TypeError('x is not a function');
     const log = new Logger(() => {});

@@ -44,6 +44,15 @@ describe('Lap', () => {
     expect(await isSettled(lap.ended)).toBe(false);
   });
 
+  it('lets nothing pass once it is closed', async () => {
+    const lap = new Lap();
+
+    lap.close();
+
+    expect(await isSettled(lap.hold())).toBe(false);
+    expect(await isSettled(lap.sleep(0))).toBe(false);
+  });
+
   it('hands on what is under way, and not what is done', async () => {
     const lap = new Lap({ lengthMs: 0 });
     const wait = lap.begin('Server 1 to be active');
