@@ -54,9 +54,7 @@ async function work<R>(run: () => Promise<R> | R, takeBack: TakeBack, context: C
 }
 
 function cancellation({ request }: CallContext): BoshError | undefined {
-  return request.invocation?.isCancelled
-    ? new CloudError(`${request.method} was cancelled`)
-    : undefined;
+  return request.invocation?.isCancelled ? new CloudError(`${request.method} was cancelled`) : undefined;
 }
 
 /** What is left then, an operator has to look after. */

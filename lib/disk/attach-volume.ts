@@ -9,7 +9,7 @@ import { lookTwice } from '../openstack/send-once.ts';
 import { detachAndWait } from './detach-volume.ts';
 import { freeDeviceName, type LocalDisks } from './device-name.ts';
 
-/** Remembers that the attachment was asked for. */
+/** Remembers that the attachment was asked for, or is to be taken back. */
 const ATTACHING = 'attaching';
 
 export interface Attached {
@@ -71,7 +71,10 @@ async function presentDevice(
   if (device && !context.mayHaveBegun) {
     return device;
   }
-  const giveUp = (error: unknown) => cleanUpAndThrow(error, [[detached(vmCid, volumeId, context)]], context);
+  const giveUp = (error: unknown) => {
+    context.lap.remember(ATTACHING, volumeId);
+    return cleanUpAndThrow(error, [[detached(vmCid, volumeId, context)]], context);
+  };
   const { volumeAttachments, volumes } = context.openstack;
   await volumes.waitUntilInUse(volumeId).catch(giveUp);
   const attachments = await ofVm(vmCid, volumeAttachments.list(vmCid));

@@ -187,7 +187,13 @@ export class Session {
     try {
       const { response, attempts } = await withRetries(
         () => this.#transport.send({ method: 'POST', url, json: body, isChange: false }),
-        { what: `POST ${url}`, idempotent: true, policy: this.#retry, log: this.#log, lap: this.#lap },
+        {
+          what: 'POST identity /auth/tokens',
+          idempotent: true,
+          policy: this.#retry,
+          log: this.#log,
+          lap: this.#lap,
+        },
       );
       if (response.status < 300) {
         return response;

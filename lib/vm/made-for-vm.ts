@@ -21,6 +21,7 @@ export class MadeForVm {
   server: Made | undefined;
   ports: Made[] = [];
   settings: Made | undefined;
+  #isAnothers = false;
 
   constructor(plan: VmPlan, context: CallContext) {
     this.#plan = plan;
@@ -32,16 +33,23 @@ export class MadeForVm {
 
   /** All of it: memberships one by one, the server, its ports, its settings. */
   stages(): Made[][] {
+    if (this.#isAnothers) {
+      return [];
+    }
     return [...this.serverStages(), this.ports, this.settings ? [this.settings] : []];
   }
 
   /** What goes when another zone is tried. */
   serverStages(): Made[][] {
+    if (this.#isAnothers) {
+      return [];
+    }
     return [...this.memberships.map((one) => [one]), this.server ? [this.server] : []];
   }
 
   /** The server that is about to be asked for: should its id never be known, its name is. */
   expectServer(): void {
+    this.#isAnothers = false;
     const { servers } = this.#context.openstack;
     this.#expectServerOf(() => servers.adopt(this.#plan.name));
   }
@@ -100,8 +108,9 @@ export class MadeForVm {
     this.server = undefined;
   }
 
-  /** When everything turns out to be another's, who takes it back if need be. */
+  /** When everything, and whatever is added to it, turns out to be another's, who takes it back if need be. */
   forgetAll(): void {
+    this.#isAnothers = true;
     this.forgetServer();
     this.ports = [];
     this.settings = undefined;

@@ -324,6 +324,48 @@ describe('a call of several laps', () => {
     },
   );
 
+  it('goes on to detach a volume that was found half attached', async () => {
+    const stage = getStage();
+    const inside = insideOf(stage);
+    const serverId = await made(stage, dynamicVm(stage));
+    const diskId = await made(stage, disk);
+    const call: Call = {
+      method: 'attach_disk',
+      args: [serverId, diskId],
+      openstack: { state_timeout: 0.3 },
+    };
+    const id = randomUUID();
+    inside.settleMs = 60_000;
+    await attempt(stage, call, { id, attempt: 1, lap_ms: 200 });
+    const second = await attempt(stage, call, { id, attempt: 2, lap_ms: 600 });
+    inside.settle();
+    inside.settleMs = 0;
+    const resume = 'pending' in second ? second.pending.resume : {};
+
+    const answer = await attempt(stage, call, { id, attempt: 3, lap_ms: 20_000, resume });
+
+    expect(second).toHaveProperty('pending.resume.cleaning_up');
+    expect(finished(answer).error?.message).toBe(`Timed out waiting for Volume \`${diskId}' to be in-use`);
+    expect(inside.volumes.get(diskId)).toMatchObject({ status: 'available', attachments: [] });
+    await made(stage, { method: 'delete_disk', args: [diskId] });
+    await made(stage, { method: 'delete_vm', args: [serverId] });
+  });
+
+  it('hands on nothing of the URL that it logs in at, where a password may stand', async () => {
+    const stage = getStage();
+    const url = String(stage.properties.openstack?.auth_url).replace('http://', 'http://op:sesame-4711@');
+    stage.injector.inject({ match: { service: 'identity' }, fault: { delayMs: 500 } });
+
+    const answer = await attempt(
+      stage,
+      { ...disk, openstack: { auth_url: url } },
+      { id: randomUUID(), attempt: 1, lap_ms: 200 },
+    );
+
+    expect(answer).toHaveProperty('pending');
+    expect(JSON.stringify(answer)).not.toContain('sesame-4711');
+  });
+
   it('believes within one of them that nothing was made, however long the pauses between looks are', async () => {
     const stage = getStage();
     const call = { ...disk, openstack: { wait_resource_poll_interval: 60 } };
@@ -605,6 +647,39 @@ describe('an attempt that is delivered twice', () => {
 
 describe('an attempt that may be delivered twice', () => {
   const getStage = embeddedCloud();
+
+  it('to create_vm leaves the pool to the one that counts when it fails itself', async () => {
+    const stage = getStage();
+    const call: Call = {
+      method: 'create_vm',
+      args: vmArguments(stage, {
+        networks: { default: networks.manual(stage, '10.10.0.77') },
+        properties: { loadbalancer_pools: [{ name: 'pool-a', port: 80 }] },
+      }),
+    };
+    const invocation = { id: randomUUID(), attempt: 1, lap_ms: 20_000 };
+    stage.injector.inject({
+      match: { method: 'POST', path: /^\/servers\/[^/]+\/metadata$/ },
+      fault: { status: 403 },
+      skip: 1,
+    });
+    const context = { mayBeDeliveredTwice: true };
+
+    const answers = await Promise.all([
+      attempt(stage, call, invocation, context),
+      attempt(stage, call, invocation, context),
+    ]);
+
+    const kinds = insideOf(stage)
+      .leftovers()
+      .map(({ kind }) => kind);
+    const [failed, ...others] = answers.map(finished).filter(({ error }) => error !== null);
+    const winner = answers.map(finished).find(({ error }) => error === null);
+    expect(failed?.error?.message).toContain('/metadata failed with 403');
+    expect(others).toEqual([]);
+    await made(stage, { method: 'delete_vm', args: [[winner?.result].flat()[0]] });
+    expect(kinds.toSorted()).toEqual(['member', 'port', 'server']);
+  });
 
   it('to create_network leaves nothing when it cannot look for the other', async () => {
     const stage = getStage();
