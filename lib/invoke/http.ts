@@ -89,7 +89,7 @@ function outcomeOf(what: string, response: HttpResponse): Outcome {
     const reason = `${what} cannot be invoked now: ${said}`;
     return { kind: 'busy', reason, retryAfterMs: retryAfterMs(response) };
   }
-  if (status === 500 && response.text !== '') {
+  if (status === 500 && FUNCTION_FAILED.test(response.text)) {
     return { kind: 'ended', reason: `${what} failed: ${said}` };
   }
   if (status >= 500 || status === 408) {
@@ -97,6 +97,9 @@ function outcomeOf(what: string, response: HttpResponse): Outcome {
   }
   return { kind: 'refused', reason: refusal(what, status, said) };
 }
+
+/** Our own server, and API Gateway when the function has failed; any other gateway may say 500 while the function is still at work. */
+const FUNCTION_FAILED = /Internal error of the OpenStack CPI|"Internal Server Error"/;
 
 function refusal(what: string, status: number, said: string): string {
   switch (status) {

@@ -418,13 +418,13 @@ describe('a call of a remote function', () => {
       const { turn, stopSignal } = stopping(pending({ step: 1 }));
       functions.plan(turn);
 
-      const { response } = await calls.call('attach_disk', ['vm-1', 'volume-1'], properties(), {
+      const { response } = await calls.call('detach_disk', ['vm-1', 'volume-1'], properties(), {
         stopSignal,
       });
 
       expect(attempts()).toEqual([1]);
       expect(response.error?.message).toBe(
-        'attach_disk was stopped before it was done; it may have done some of its work',
+        'detach_disk was stopped before it was done; it may have done some of its work',
       );
     });
 
