@@ -13,7 +13,7 @@ export default defineConfig({
         test: {
           name: 'threads',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/openstack/**', 'test/deployed/**', WITH_PROCESSES],
+          exclude: ['test/openstack/**', 'test/deployed/**', 'test/package/**', WITH_PROCESSES],
           pool: 'threads',
         },
       },
