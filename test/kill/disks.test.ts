@@ -43,14 +43,12 @@ const scenarios: Scenario[] = [
     prepare: makeVm,
     call: (stage) => ['create_disk', [2048, {}, serverId(stage)]],
     leaves: { server: 1, port: 1, volume: 1 },
-    leavesOnError: { server: 1, port: 1 },
   },
   {
     title: 'delete_disk',
     prepare: makeDisk,
     call: (stage) => ['delete_disk', [volumeId(stage)]],
     leaves: {},
-    leavesOnError: { volume: 1 },
   },
   {
     title: 'attach_disk',
@@ -60,7 +58,6 @@ const scenarios: Scenario[] = [
     },
     call: (stage) => ['attach_disk', [serverId(stage), volumeId(stage)]],
     leaves: vmAndDisk,
-    leavesOnError: vmAndDisk,
     holds: (stage, device) => {
       expect(device).toMatch(/^\/dev\//);
       expect(attachments(stage)).toEqual([1, 1]);
@@ -75,7 +72,6 @@ const scenarios: Scenario[] = [
     },
     call: (stage) => ['detach_disk', [serverId(stage), volumeId(stage)]],
     leaves: vmAndDisk,
-    leavesOnError: vmAndDisk,
     holds: (stage) => {
       expect(attachments(stage)).toEqual([0, 0]);
       expect(volume(stage)?.status).toBe('available');
@@ -86,7 +82,6 @@ const scenarios: Scenario[] = [
     prepare: makeDisk,
     call: (stage) => ['resize_disk', [volumeId(stage), 4096]],
     leaves: { volume: 1 },
-    leavesOnError: { volume: 1 },
     holds: (stage) => expect(volume(stage)).toMatchObject({ size: 4, status: 'available' }),
   },
   {
@@ -94,15 +89,14 @@ const scenarios: Scenario[] = [
     prepare: makeDisk,
     call: (stage) => ['update_disk', [volumeId(stage), 4096, { type: 'fast' }]],
     leaves: { volume: 1 },
-    leavesOnError: { volume: 1 },
-    holds: (stage) => expect(volume(stage)).toMatchObject({ size: 4, status: 'available' }),
+    holds: (stage) =>
+      expect(volume(stage)).toMatchObject({ size: 4, volume_type: 'fast', status: 'available' }),
   },
   {
     title: 'snapshot_disk',
     prepare: makeDisk,
     call: (stage) => ['snapshot_disk', [volumeId(stage), { deployment: 'd', job: 'j', index: 0 }]],
     leaves: { volume: 1, snapshot: 1 },
-    leavesOnError: { volume: 1 },
   },
 ];
 

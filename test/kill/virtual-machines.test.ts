@@ -35,7 +35,6 @@ const scenarios: Scenario[] = [
     },
     call: (stage) => ['delete_vm', [serverId(stage)]],
     leaves: {},
-    leavesOnError: { server: 1, port: 1, member: 1, 'floating IP association': 1 },
     // A server that is being deleted may be told so again.
     mayBeRepeated: /^DELETE compute .servers/,
   },
@@ -46,7 +45,6 @@ const scenarios: Scenario[] = [
     },
     call: (stage) => ['reboot_vm', [serverId(stage)]],
     leaves: { server: 1, port: 1 },
-    leavesOnError: { server: 1, port: 1 },
     // Longer than it takes to try again: a reboot that is over has left no trace.
     settleMs: 3000,
   },
