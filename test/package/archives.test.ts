@@ -6,7 +6,9 @@ import { promisify } from 'node:util';
 import { unzipSync } from 'fflate';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { functions } from '#functions/index.ts';
+import type { CpiResponse } from '#lib/cpi/response.ts';
 import { embeddedStage, type Stage } from '../acceptance/stage.ts';
+import { startServer } from '../lib/support/loopback.ts';
 import { type ParameterStore, startParameterStore } from '../support/parameter-store.ts';
 
 const run = promisify(execFile);
@@ -77,7 +79,8 @@ describe('an unpacked function', () => {
     await stage.close();
   });
 
-  it("reads its configuration with the AWS SDK of Lambda's runtime", async () => {
+  /** With what Lambda's runtime gives it, and the name of its parameter. */
+  async function hasVm(context: object = {}): Promise<CpiResponse> {
     const env = {
       // The runtime names its own packages so.
       NODE_PATH: resolve('node_modules'),
@@ -87,11 +90,38 @@ describe('an unpacked function', () => {
       AWS_ENDPOINT_URL_SSM: store.url,
       CPI_CONFIG_PARAMETER: '/bosh/openstack-cpi',
     };
-    const event = JSON.stringify({ method: 'has_vm', arguments: ['4f3c7a52-9d0e-4c1b-8a77-0b6f1f2e3d4c'] });
+    const event = { method: 'has_vm', arguments: ['4f3c7a52-9d0e-4c1b-8a77-0b6f1f2e3d4c'], context };
+    const args = ['-e', INVOKE, await unpacked('has-vm'), JSON.stringify(event)];
+    const { stdout } = await run(process.execPath, args, { env });
+    return JSON.parse(stdout);
+  }
 
-    const { stdout } = await run(process.execPath, ['-e', INVOKE, await unpacked('has-vm'), event], { env });
+  it("reads its configuration with the AWS SDK of Lambda's runtime", async () => {
+    store.received.length = 0;
 
-    expect(JSON.parse(stdout)).toMatchObject({ result: false, error: null });
+    const response = await hasVm();
+
+    expect(response).toMatchObject({ result: false, error: null });
     expect(store.received).toHaveLength(1);
+  });
+
+  it.each([
+    ['Keystone', (url: string) => ({ auth_url: url }), 'openstack.auth_url'],
+    [
+      'proxy',
+      (url: string) => ({ connection_options: { proxy: url } }),
+      'openstack.connection_options.proxy',
+    ],
+  ])('sends its password to no %s of the caller', async (_, contextWith, property) => {
+    const evil = await startServer((response) => response.writeHead(401).end());
+
+    const { error } = await hasVm(contextWith(evil.url));
+    await evil.close();
+
+    expect(error).toMatchObject({
+      type: 'Bosh::Clouds::CpiError',
+      message: expect.stringContaining(`${property} must be the function's own`),
+    });
+    expect(evil.received).toEqual([]);
   });
 });
