@@ -14,7 +14,6 @@ import { certificates } from './certificates.ts';
 import { deepFreeze } from './deep-freeze.ts';
 import { problemsOf } from './problems.ts';
 import type { ConfigurationSections } from './schema.ts';
-import { secretsOf } from './secrets.ts';
 import { withoutNulls } from './without-nulls.ts';
 
 /** What the CPI is told once per invocation: validated, complete with defaults, frozen. */
@@ -28,8 +27,6 @@ export interface Configuration {
   readonly registry: RegistrySettings;
   /** Merged into the settings of every agent. */
   readonly agent: Readonly<Record<string, unknown>>;
-  /** Values that may never appear in a log or message. */
-  readonly secrets: readonly string[];
   /** What an operator should know about the configuration, for the log. */
   readonly warnings: readonly string[];
   /** Properties that nothing reads. */
@@ -91,7 +88,6 @@ export function parseConfiguration(properties: unknown, environment: ProxySettin
     cloud: cloudSettings(openstack),
     registry: sections.registry ?? {},
     agent: sections.agent ?? {},
-    secrets: secretsOf(sections),
     warnings: warnings(openstack),
     ignored: ignoredKeys(openstack),
   });

@@ -6,7 +6,6 @@ import { violations } from '../validation/violations.ts';
 import { certificates } from './certificates.ts';
 import { deepFreeze } from './deep-freeze.ts';
 import type { InvokerSections } from './schema.ts';
-import { secretsOf } from './secrets.ts';
 import { environmentProblems, isHttpUrl } from './urls.ts';
 import { withoutNulls } from './without-nulls.ts';
 
@@ -28,8 +27,6 @@ interface RemoteInvoker {
   /** PEM certificates that are trusted beside the system's. */
   readonly ca: string | undefined;
   readonly proxy: ProxySettings;
-  /** Values that may never appear in a log or message. */
-  readonly secrets: readonly string[];
 }
 
 export interface LambdaInvoker extends RemoteInvoker, AwsIdentity {
@@ -133,7 +130,6 @@ export function parseInvoker(properties: unknown, environment: ProxySettings): I
     leaseMarginMs: leaseMarginMs(record.openstack),
     ca: certificates(`invoker.${target}`, { ca_cert }).pem,
     proxy: proxy ? { httpProxy: proxy, httpsProxy: proxy } : environment,
-    secrets: secretsOf(record),
   };
   if (target === 'lambda') {
     return deepFreeze({ target, ...remote, ...lambdaInvoker(invoker.lambda ?? {}) });

@@ -62,7 +62,6 @@ describe('parseConfiguration', () => {
       },
       registry: {},
       agent: {},
-      secrets: ['hunter2'],
       warnings: [],
       ignored: [],
     });
@@ -131,7 +130,6 @@ describe('parseConfiguration', () => {
       },
       registry: { endpoint: 'http://127.0.0.1:6901', user: 'admin', password: 'hunter3' },
       agent: { mbus: 'nats://nats:hunter4@10.0.0.6:4222', ntp: ['ntp'] },
-      secrets: ['hunter2', 'hunter3', 'hunter4', 'hunter4'],
     });
     expect(configuration.warnings).toEqual([
       'openstack.connection_options.ssl_verify_peer is false: certificates are not verified',

@@ -318,7 +318,6 @@ describe('a call of a remote function', () => {
       authorization: undefined,
       ca: undefined,
       proxy: {},
-      secrets: [],
       lapMs: 25_000,
       leaseMarginMs: 0,
     });

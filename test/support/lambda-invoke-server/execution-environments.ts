@@ -32,16 +32,6 @@ export class ExecutionEnvironments {
     this.#refill();
   }
 
-  /** What the processes have written to stdout and stderr. */
-  get output(): string {
-    return [...this.#all].map((environment) => environment.output).join('');
-  }
-
-  /** Processes that run a function, or have. */
-  get count(): number {
-    return [...this.#all].filter((environment) => environment.isAlive).length - this.#spare.length;
-  }
-
   take(path: string, variables: Record<string, string>): ExecutionEnvironment {
     const key = JSON.stringify([path, variables]);
     const warm = this.#warm.get(key) ?? [];
@@ -78,19 +68,13 @@ export class ExecutionEnvironment {
   readonly #process: ChildProcess;
   readonly #death: Promise<EnvironmentDied>;
   #release: () => void = () => {};
-  output = '';
 
   constructor({ runtime, modules }: Bundles) {
     this.#process = fork(runtime, {
       env: { NODE_PATH: modules, TZ: ':UTC', HOME: '/tmp', TMPDIR: tmpdir() },
       execArgv: [],
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     });
-    for (const stream of [this.#process.stdout, this.#process.stderr]) {
-      stream?.on('data', (text) => {
-        this.output += text;
-      });
-    }
     // What is sent to a dead process is lost; its death is told by itself.
     this.#process.on('error', () => {});
     this.#death = new Promise((resolve) => {
