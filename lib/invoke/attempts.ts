@@ -5,7 +5,7 @@ import type { CpiMethod } from '../cpi/methods.ts';
 import { type CpiResponse, failure } from '../cpi/response.ts';
 import type { Logger, LogSink } from '../log/logger.ts';
 import { type ReadAnswer, readAnswer } from './function-answer.ts';
-import { canBeUndone, marksOf } from './marks.ts';
+import { canBeUndone, effectOf, marksOf } from './marks.ts';
 import type { Attempt, Outcome, Target } from './target.ts';
 
 export interface Call {
@@ -93,13 +93,15 @@ class Attempts {
       return end.response;
     }
     if (end.kind === 'failed' && (!this.#isBegun || this.#marks.length === 0)) {
-      return this.#error(end.reason);
+      const effect = this.#isBegun ? this.#effect : undefined;
+      return this.#error([end.reason, ...(effect ? [effect] : [])].join('; '));
     }
     if (end.kind === 'stopped' && !this.#isBegun) {
       return this.#error(`${this.#name} was stopped before it began`);
     }
     if (this.#marks.length === 0 && !canBeUndone(this.#call.method)) {
-      return this.#error(`${this.#name} was stopped before it was done; it may have done some of its work`);
+      const done = this.#effect ? `; ${this.#effect}` : '';
+      return this.#error(`${this.#name} was stopped before it was done${done}`);
     }
     return this.#cancelled(end.kind === 'failed' ? end.reason : undefined);
   }
@@ -117,9 +119,12 @@ class Attempts {
       return failureReason === undefined ? end.response : this.#error(`${failureReason}. ${message}`);
     }
     const why = end.kind === 'failed' ? end.reason : 'the function did not say that it did';
+    const left =
+      this.#marks.length > 0
+        ? `It may have left behind ${this.#marks.join(' and ')}: deleting it`
+        : `${upperFirst(this.#effect ?? '')}: undoing it`;
     return this.#error(
-      `${failureReason ?? `${this.#name} was cancelled`}. It may have left behind ${this.#marks.join(' and ') || 'an attachment of the disk'}: ` +
-        `deleting it failed, since ${lowerFirst(why)}`,
+      `${failureReason ?? `${this.#name} was cancelled`}. ${left} failed, since ${lowerFirst(why)}`,
     );
   }
 
@@ -272,6 +277,10 @@ class Attempts {
     return this.#call.stopSignal?.aborted ?? false;
   }
 
+  get #effect(): string | undefined {
+    return effectOf(this.#call.method, this.#call.request.arguments);
+  }
+
   get #name(): string {
     return this.#call.method;
   }
@@ -289,6 +298,10 @@ class Attempts {
   #error(message: string): CpiResponse {
     return failure(new CloudError(message), this.#call.log.redactor);
   }
+}
+
+function upperFirst(clause: string): string {
+  return clause.replace(/^[a-z]/, (letter) => letter.toUpperCase());
 }
 
 /** A sentence within another one. */

@@ -31,6 +31,30 @@ const MARKS: Record<CpiMethod, Marks> = {
   delete_network: nothing,
 };
 
+type Effect = (...cids: string[]) => string;
+
+/** What may have become of things that were there before, when nobody knows how far a call got. */
+const EFFECTS: Partial<Record<CpiMethod, Effect>> = {
+  delete_stemcell: (image) => `image '${image}' may be deleted`,
+  delete_vm: (vm) => `VM '${vm}' may be deleted, or in part`,
+  reboot_vm: (vm) => `VM '${vm}' may be rebooted`,
+  set_vm_metadata: (vm) => `metadata and name of VM '${vm}' may be changed`,
+  delete_disk: (disk) => `disk '${disk}' may be deleted`,
+  attach_disk: (vm, disk) => `disk '${disk}' may be attached to VM '${vm}'`,
+  detach_disk: (vm, disk) => `disk '${disk}' may be detached from VM '${vm}'`,
+  resize_disk: (disk) => `disk '${disk}' may be resized`,
+  update_disk: (disk) => `type and size of disk '${disk}' may be changed`,
+  set_disk_metadata: (disk) => `metadata of disk '${disk}' may be changed`,
+  delete_snapshot: (snapshot) => `snapshot '${snapshot}' may be deleted`,
+  delete_network: (network) => `network '${network}' may be deleted, or no longer connected to routers`,
+};
+
+/** The effect that a call may have had by then; undefined for methods that create something, or change nothing. */
+export function effectOf(method: CpiMethod, args: unknown): string | undefined {
+  const cids = (Array.isArray(args) ? args : []).map((arg) => (typeof arg === 'string' ? arg : ''));
+  return EFFECTS[method]?.(...cids);
+}
+
 /** Whether an attempt that was stopped can be taken back by what it handed on, although it created nothing. */
 export function canBeUndone(method: CpiMethod): boolean {
   return method === 'attach_disk';

@@ -33,6 +33,9 @@ export function envelope(): Middleware {
     }
     const error = boshError(request.error);
     const log = request.context.cpi?.log;
+    if (error === undefined && !request.context.inProcess) {
+      request.error = withoutContent(request.error);
+    }
     if (error === undefined || log === undefined) {
       return;
     }
@@ -46,4 +49,13 @@ export function envelope(): Middleware {
   };
 
   return { before, after, onError };
+}
+
+/** A platform logs and answers all of an error, whose text and properties may hold anything: only kind and place are told. */
+function withoutContent(error: unknown): Error {
+  const kind = error instanceof Error ? error.name : typeof error;
+  const told = new Error(`Internal error of the OpenStack CPI, please report it: ${kind}`);
+  const frames = error instanceof Error ? (error.stack?.match(/^ {4}at .*$/gm) ?? []) : [];
+  told.stack = [`Error: ${told.message}`, ...frames].join('\n');
+  return told;
 }

@@ -168,17 +168,32 @@ describe('a call of a remote function', () => {
     );
   });
 
-  it.each<CpiMethod>(['delete_vm', 'attach_disk', 'resize_disk', 'has_vm'])(
-    'of %s, which creates nothing, is not cancelled',
-    async (method) => {
+  it.each<[CpiMethod, unknown[], string]>([
+    ['delete_stemcell', ['i-1'], "; image 'i-1' may be deleted"],
+    ['delete_vm', ['vm-1'], "; VM 'vm-1' may be deleted, or in part"],
+    ['reboot_vm', ['vm-1'], "; VM 'vm-1' may be rebooted"],
+    ['set_vm_metadata', ['vm-1', {}], "; metadata and name of VM 'vm-1' may be changed"],
+    ['delete_disk', ['d-1'], "; disk 'd-1' may be deleted"],
+    ['attach_disk', ['vm-1', 'd-1'], "; disk 'd-1' may be attached to VM 'vm-1'"],
+    ['detach_disk', ['vm-1', 'd-1'], "; disk 'd-1' may be detached from VM 'vm-1'"],
+    ['resize_disk', ['d-1', 2048], "; disk 'd-1' may be resized"],
+    ['update_disk', ['d-1', 2048, {}], "; type and size of disk 'd-1' may be changed"],
+    ['set_disk_metadata', ['d-1', {}], "; metadata of disk 'd-1' may be changed"],
+    ['delete_snapshot', ['s-1'], "; snapshot 's-1' may be deleted"],
+    ['delete_network', ['n-1'], "; network 'n-1' may be deleted, or no longer connected to routers"],
+    ['has_vm', ['vm-1'], ''],
+  ])(
+    'of %s, which creates nothing, is not cancelled, and tells what it may have done',
+    async (method, args, effect) => {
       functions.plan(crash);
 
-      const { response } = await calls.call(method, [], properties());
+      const { response } = await calls.call(method, args, properties());
 
       expect(attempts()).toEqual([1, 2, 3]);
       expect(response.error?.message).toMatch(
-        /failed: 500 Internal Server Error \(gave up after 3 attempts\)$/,
+        /failed: 500 Internal Server Error \(gave up after 3 attempts\)/,
       );
+      expect(response.error?.message.split('attempts)')[1]).toBe(effect);
     },
   );
 
@@ -206,12 +221,12 @@ describe('a call of a remote function', () => {
     functions.plan(() => {});
     const startedAt = Date.now();
 
-    const { response } = await calls.call('delete_disk', [], hasty(0.1));
+    const { response } = await calls.call('delete_disk', ['d-1'], hasty(0.1));
 
     expect(attempts()).toEqual([1, 2, 3]);
     expect(Date.now() - startedAt).toBeGreaterThanOrEqual(440);
     expect(response.error?.message).toMatch(
-      /broke: read timeout after 0\.15 s \(gave up after 3 attempts\)$/,
+      /broke: read timeout after 0\.15 s \(gave up after 3 attempts\); disk 'd-1' may be deleted$/,
     );
   });
 
@@ -423,7 +438,7 @@ describe('a call of a remote function', () => {
 
       expect(attempts()).toEqual([1]);
       expect(response.error?.message).toBe(
-        'detach_disk was stopped before it was done; it may have done some of its work',
+        "detach_disk was stopped before it was done; disk 'volume-1' may be detached from VM 'vm-1'",
       );
     });
 

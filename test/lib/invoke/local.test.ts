@@ -125,7 +125,7 @@ describe('a call in the own process that is asked to stop', () => {
     const { response } = await stoppedAt(1, 'delete_disk', [diskCid]);
 
     expect(response.error?.message).toBe(
-      'delete_disk was stopped before it was done; it may have done some of its work',
+      `delete_disk was stopped before it was done; disk '${diskCid}' may be deleted`,
     );
     const changes = stage.injector.requests.filter(({ method }) => method === 'DELETE');
     expect(changes).toEqual([]);
