@@ -1,13 +1,10 @@
-import type { Resume } from '../lap/lap.ts';
+import { type Resume, RUNTIME_LIMIT } from '../lap/lap.ts';
 import type { CallContext } from './call-context.ts';
 import { cleanUpAndThrow, type Made } from './clean-up.ts';
 import { type BoshError, CloudError, errorOf } from './errors.ts';
 
 /** Finds what the call has made by its mark, in any attempt: in stages that are removed one after the other. */
 export type TakeBack = () => Promise<Made[][]>;
-
-/** Told when it is the platform that ends a call. */
-const RUNTIME_LIMIT = ' (runtime limit)';
 
 /** The lap ended before the work did. */
 export class LapEnded extends Error {

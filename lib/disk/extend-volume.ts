@@ -1,7 +1,7 @@
 import type { CallContext } from '../cpi/call-context.ts';
 import { CloudError } from '../cpi/errors.ts';
 import type { Volume } from '../openstack/cinder/volumes.ts';
-import { BadRequestError } from '../openstack/errors.ts';
+import { wasAskedBefore } from './asked-before.ts';
 import { withinQuota } from './quota.ts';
 
 /** Remembers the volume whose extension was accepted. */
@@ -11,7 +11,8 @@ const EXTENDED = 'extended';
 export async function extendVolume(diskCid: string, sizeGib: number, context: CallContext): Promise<void> {
   const { volumes } = context.openstack;
   await withinQuota(() => volumes.extend(diskCid, sizeGib)).catch(async (error) => {
-    if (!(await hasBegun(error, diskCid, sizeGib, context))) {
+    const shows = ({ status, size }: Volume) => status === 'extending' || size >= sizeGib;
+    if (!(await wasAskedBefore(error, diskCid, shows, context))) {
       throw error;
     }
   });
@@ -36,18 +37,6 @@ export async function waitUntilExtended(
   { openstack }: CallContext,
 ): Promise<void> {
   checkSize(await withinQuota(() => openstack.volumes.waitUntilAvailable(diskCid)), sizeGib);
-}
-
-/** An extension that was asked for before is refused the second time, whether it showed by then or not. */
-async function hasBegun(
-  error: unknown,
-  diskCid: string,
-  sizeGib: number,
-  { mayHaveBegun, openstack }: CallContext,
-): Promise<boolean> {
-  const volume =
-    mayHaveBegun && error instanceof BadRequestError ? await openstack.volumes.find(diskCid) : undefined;
-  return volume !== undefined && (volume.status === 'extending' || volume.size >= sizeGib);
 }
 
 function checkSize(volume: Volume, sizeGib: number): void {

@@ -1,7 +1,8 @@
 import type { CallContext } from '../cpi/call-context.ts';
 import { CloudError, NotSupported } from '../cpi/errors.ts';
-import type { MigrationPolicy } from '../openstack/cinder/volumes.ts';
+import type { MigrationPolicy, Volume } from '../openstack/cinder/volumes.ts';
 import { BadRequestError, HttpError, NotFoundError } from '../openstack/errors.ts';
+import { wasAskedBefore } from './asked-before.ts';
 import { withinQuota } from './quota.ts';
 
 /** Remembers the type that was asked for. */
@@ -42,7 +43,8 @@ async function sendRetype(
   try {
     await withinQuota(() => volumes.retype(diskCid, type, policy));
   } catch (error) {
-    if (!(await hasBegun(error, diskCid, type, context))) {
+    const shows = ({ status, volume_type }: Volume) => status === 'retyping' || volume_type === type;
+    if (!(await wasAskedBefore(error, diskCid, shows, context))) {
       if (error instanceof BadRequestError && SAME_TYPE.test(error.reason)) {
         return false;
       }
@@ -51,18 +53,6 @@ async function sendRetype(
   }
   context.lap.remember(RETYPED, type);
   return true;
-}
-
-/** A change that was asked for before is refused the second time, whether it showed by then or not. */
-async function hasBegun(
-  error: unknown,
-  diskCid: string,
-  type: string,
-  { mayHaveBegun, openstack }: CallContext,
-): Promise<boolean> {
-  const volume =
-    mayHaveBegun && error instanceof BadRequestError ? await openstack.volumes.find(diskCid) : undefined;
-  return volume !== undefined && (volume.status === 'retyping' || volume.volume_type === type);
 }
 
 function refusal(error: unknown): unknown {

@@ -40,6 +40,9 @@ export interface LapOptions {
   stopSignal?: AbortSignal | undefined;
 }
 
+/** Ends messages of what the platform's time limit, and no other attempt, has ended. */
+export const RUNTIME_LIMIT = ' (runtime limit)';
+
 /** Clean-up makes two of them. */
 const PAUSES = 5;
 

@@ -1,4 +1,4 @@
-import type { Lap } from '../lap/lap.ts';
+import { type Lap, RUNTIME_LIMIT } from '../lap/lap.ts';
 import type { Logger } from '../log/logger.ts';
 import { ResourceFailedError, WaitTimeoutError } from './errors.ts';
 
@@ -22,8 +22,6 @@ export interface Patience extends PatienceSettings {
 const FIRST_PAUSE_MS = 250;
 const GROWTH = 1.5;
 const JITTER = 0.1;
-/** Told when it is the platform that ends a wait. */
-const RUNTIME_LIMIT = ' (runtime limit)';
 const FAILED = /^(error.*|failed|killed)$/i;
 
 export type ResourceKind = 'Server' | 'Volume' | 'Snapshot' | 'Image' | 'LoadBalancer';
