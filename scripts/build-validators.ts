@@ -8,9 +8,9 @@ import { Ajv } from 'ajv';
 import standalone from 'ajv/dist/standalone/index.js';
 import { build } from 'esbuild';
 import { configurationSchema, invokerSchema } from '../lib/config/schema.ts';
-import { argumentSchemas } from '../lib/cpi/arguments/schemas.ts';
+import { argumentSchemas, operatorArgumentSchemas } from '../lib/cpi/arguments/schemas.ts';
 
-const events = Object.entries(argumentSchemas).map(([method, schema]) => [
+const events = Object.entries({ ...argumentSchemas, ...operatorArgumentSchemas }).map(([method, schema]) => [
   method,
   { type: 'object', properties: { arguments: schema }, required: ['arguments'] },
 ]);

@@ -1,7 +1,12 @@
-import type { ArgumentsOf } from './arguments/index.ts';
+import type { ArgumentsOf, OperatorArgumentsOf } from './arguments/index.ts';
 
 /** Methods of the CPI contract that have a function. https://bosh.io/docs/cpi-api-v2/ */
 export type CpiMethod = keyof ArgumentsOf;
+
+/** What operators, the binary and events call, and a Director never does. */
+export type OperatorMethod = keyof OperatorArgumentsOf;
+
+export type FunctionMethod = CpiMethod | OperatorMethod;
 
 /** What the methods answer; `null` where the contract has no result. */
 export interface ResultOf {
@@ -28,4 +33,18 @@ export interface ResultOf {
   delete_snapshot: null;
   create_network: [string, { range: string; gateway: string; reserved: string[] }, Record<string, unknown>];
   delete_network: null;
+  stage_stemcell: { url: string; source: string } | null;
+  stemcell_uploaded: UploadedObject[];
+  upload_stemcell: { image_id: string; name: string; version: string };
+  delete_stemcell_image: { image_id: string };
+}
+
+/** What became of an object that an event told of. */
+export interface UploadedObject {
+  bucket: string;
+  key: string;
+  state: 'active' | 'failed' | 'ignored';
+  image_id?: string;
+  /** Why it failed, or is ignored. */
+  reason?: string;
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CloudError } from '../cpi/errors.ts';
-import type { CpiMethod } from '../cpi/methods.ts';
+import type { FunctionMethod } from '../cpi/methods.ts';
 import { type CpiResponse, failure } from '../cpi/response.ts';
 import type { Logger, LogSink } from '../log/logger.ts';
 import { type ReadAnswer, readAnswer } from './function-answer.ts';
@@ -9,7 +9,7 @@ import { canBeUndone, effectOf, marksOf } from './marks.ts';
 import type { Attempt, Outcome, Target } from './target.ts';
 
 export interface Call {
-  method: CpiMethod;
+  method: FunctionMethod;
   /** What every attempt is sent, beside its `invocation`. */
   request: Record<string, unknown>;
   /** Longest time of one attempt; undefined: as long as it takes. */

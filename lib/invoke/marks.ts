@@ -1,4 +1,4 @@
-import type { CpiMethod } from '../cpi/methods.ts';
+import type { CpiMethod, FunctionMethod, OperatorMethod } from '../cpi/methods.ts';
 
 type Marks = (invocationId: string) => string[];
 
@@ -31,11 +31,20 @@ const MARKS: Record<CpiMethod, Marks> = {
   delete_network: nothing,
 };
 
+const OPERATOR_MARKS: Record<OperatorMethod, Marks> = {
+  stage_stemcell: nothing,
+  // Its images go by the object, so that further events find them.
+  stemcell_uploaded: nothing,
+  upload_stemcell: MARKS.create_stemcell,
+  delete_stemcell_image: nothing,
+};
+
 type Effect = (...cids: string[]) => string;
 
 /** What may have become of things that were there before, when nobody knows how far a call got. */
-const EFFECTS: Partial<Record<CpiMethod, Effect>> = {
+const EFFECTS: Partial<Record<FunctionMethod, Effect>> = {
   delete_stemcell: (image) => `image '${image}' may be deleted`,
+  delete_stemcell_image: (image) => `image '${image}' may be deleted`,
   delete_vm: (vm) => `VM '${vm}' may be deleted, or in part`,
   reboot_vm: (vm) => `VM '${vm}' may be rebooted`,
   set_vm_metadata: (vm) => `metadata and name of VM '${vm}' may be changed`,
@@ -50,21 +59,22 @@ const EFFECTS: Partial<Record<CpiMethod, Effect>> = {
 };
 
 /** The effect that a call may have had by then; undefined for methods that create something, or change nothing. */
-export function effectOf(method: CpiMethod, args: unknown): string | undefined {
+export function effectOf(method: FunctionMethod, args: unknown): string | undefined {
   const cids = (Array.isArray(args) ? args : []).map((arg) => (typeof arg === 'string' ? arg : ''));
   return EFFECTS[method]?.(...cids);
 }
 
 /** Whether an attempt that was stopped can be taken back by what it handed on, although it created nothing. */
-export function canBeUndone(method: CpiMethod): boolean {
+export function canBeUndone(method: FunctionMethod): boolean {
   return method === 'attach_disk';
 }
 
+/** Whether a Director may call it. */
 export function isMethod(name: string): name is CpiMethod {
   return Object.hasOwn(MARKS, name);
 }
 
 /** What an invocation of the method may leave behind; empty for methods that create nothing. */
-export function marksOf(method: CpiMethod, invocationId: string): string[] {
-  return MARKS[method](invocationId);
+export function marksOf(method: FunctionMethod, invocationId: string): string[] {
+  return { ...MARKS, ...OPERATOR_MARKS }[method](invocationId);
 }

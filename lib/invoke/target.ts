@@ -1,9 +1,9 @@
-import type { CpiMethod } from '../cpi/methods.ts';
+import type { FunctionMethod } from '../cpi/methods.ts';
 
 /** Where functions run. */
 export interface Target {
   /** What messages call a method's function. */
-  describe(method: CpiMethod): string;
+  describe(method: FunctionMethod): string;
   /** Whether the stop signal ends an attempt; elsewhere its answer must be awaited. */
   readonly isInterruptible: boolean;
   /** Sends one attempt. Whatever becomes of it is an outcome; nothing is thrown. */
@@ -12,7 +12,7 @@ export interface Target {
 
 /** One attempt of a call, as it is sent. */
 export interface Attempt {
-  method: CpiMethod;
+  method: FunctionMethod;
   event: Record<string, unknown>;
   /** After this time the function cannot be at work any more, in milliseconds; undefined: nobody knows. */
   limitMs: number | undefined;

@@ -1,6 +1,6 @@
 import { schemas, validators } from '#validators';
 import { CpiError } from '../cpi/errors.ts';
-import type { CpiMethod } from '../cpi/methods.ts';
+import type { FunctionMethod } from '../cpi/methods.ts';
 import { type JsonSchema, violations } from '../validation/violations.ts';
 import type { Middleware, MiddlewareRequest } from './middleware.ts';
 
@@ -8,7 +8,7 @@ import type { Middleware, MiddlewareRequest } from './middleware.ts';
  * Brings the arguments to the length that the method's schema has: extra ones are cut, missing optional ones are null. To be
  * used before @middy/validator, whose refusal it puts into words, without any value.
  */
-export function argumentList(method: CpiMethod): Middleware {
+export function argumentList(method: FunctionMethod): Middleware {
   const schema = schemas[method];
   const positions = positionsOf(schema);
 
@@ -35,7 +35,12 @@ export function argumentList(method: CpiMethod): Middleware {
   return { before, onError };
 }
 
-function refusal(method: CpiMethod, positions: JsonSchema[], schema: JsonSchema, event: unknown): CpiError {
+function refusal(
+  method: FunctionMethod,
+  positions: JsonSchema[],
+  schema: JsonSchema,
+  event: unknown,
+): CpiError {
   const found = violations(schema, validators[method], event);
   const own = found.flatMap(({ message }) => message ?? []);
   if (own.length > 0) {

@@ -1,4 +1,4 @@
-import type { CpiMethod } from '../cpi/methods.ts';
+import type { FunctionMethod } from '../cpi/methods.ts';
 import { isRecord } from '../json.ts';
 import type { Middleware, MiddlewareRequest } from './middleware.ts';
 
@@ -6,7 +6,7 @@ const LOGGED_BOSH_ENV = ['group', 'groups', 'tags'];
 const ENV_POSITION = 5;
 
 /** Logs which method is called with what, without the secrets of the request. To be used when the log knows them. */
-export function requestLog(method: CpiMethod): Middleware {
+export function requestLog(method: FunctionMethod): Middleware {
   const before = ({ context }: MiddlewareRequest) => {
     const { log, request } = context.cpi ?? {};
     const logged = (request?.arguments ?? []).map((argument, position) =>

@@ -10,6 +10,7 @@ import type { deleteDisk } from './delete-disk.ts';
 import type { deleteNetwork } from './delete-network.ts';
 import type { deleteSnapshot } from './delete-snapshot.ts';
 import type { deleteStemcell } from './delete-stemcell.ts';
+import type { deleteStemcellImage } from './delete-stemcell-image.ts';
 import type { deleteVm } from './delete-vm.ts';
 import type { detachDisk } from './detach-disk.ts';
 import type { getDisks } from './get-disks.ts';
@@ -21,7 +22,10 @@ import type { resizeDisk } from './resize-disk.ts';
 import type { setDiskMetadata } from './set-disk-metadata.ts';
 import type { setVmMetadata } from './set-vm-metadata.ts';
 import type { snapshotDisk } from './snapshot-disk.ts';
+import type { stageStemcell } from './stage-stemcell.ts';
+import type { stemcellUploaded } from './stemcell-uploaded.ts';
 import type { updateDisk } from './update-disk.ts';
+import type { uploadStemcell } from './upload-stemcell.ts';
 
 /** The arguments of every method, as its schema describes them. */
 export interface ArgumentsOf {
@@ -48,4 +52,12 @@ export interface ArgumentsOf {
   delete_snapshot: Static<typeof deleteSnapshot>;
   create_network: Static<typeof createNetwork>;
   delete_network: Static<typeof deleteNetwork>;
+}
+
+/** The same of the functions that a Director never calls. */
+export interface OperatorArgumentsOf {
+  stage_stemcell: Static<typeof stageStemcell>;
+  stemcell_uploaded: Static<typeof stemcellUploaded>;
+  upload_stemcell: Static<typeof uploadStemcell>;
+  delete_stemcell_image: Static<typeof deleteStemcellImage>;
 }

@@ -1,5 +1,5 @@
 import type { TSchema } from 'typebox';
-import type { CpiMethod } from '../methods.ts';
+import type { CpiMethod, OperatorMethod } from '../methods.ts';
 import { attachDisk } from './attach-disk.ts';
 import { calculateVmCloudProperties } from './calculate-vm-cloud-properties.ts';
 import { configureNetworks } from './configure-networks.ts';
@@ -11,6 +11,7 @@ import { deleteDisk } from './delete-disk.ts';
 import { deleteNetwork } from './delete-network.ts';
 import { deleteSnapshot } from './delete-snapshot.ts';
 import { deleteStemcell } from './delete-stemcell.ts';
+import { deleteStemcellImage } from './delete-stemcell-image.ts';
 import { deleteVm } from './delete-vm.ts';
 import { detachDisk } from './detach-disk.ts';
 import { getDisks } from './get-disks.ts';
@@ -22,7 +23,10 @@ import { resizeDisk } from './resize-disk.ts';
 import { setDiskMetadata } from './set-disk-metadata.ts';
 import { setVmMetadata } from './set-vm-metadata.ts';
 import { snapshotDisk } from './snapshot-disk.ts';
+import { stageStemcell } from './stage-stemcell.ts';
+import { stemcellUploaded } from './stemcell-uploaded.ts';
 import { updateDisk } from './update-disk.ts';
+import { uploadStemcell } from './upload-stemcell.ts';
 
 /** Read at build time only: functions carry the validators compiled from these. */
 export const argumentSchemas = {
@@ -50,3 +54,11 @@ export const argumentSchemas = {
   create_network: createNetwork,
   delete_network: deleteNetwork,
 } satisfies Record<CpiMethod, TSchema>;
+
+/** The same of the functions that a Director never calls. */
+export const operatorArgumentSchemas = {
+  stage_stemcell: stageStemcell,
+  stemcell_uploaded: stemcellUploaded,
+  upload_stemcell: uploadStemcell,
+  delete_stemcell_image: deleteStemcellImage,
+} satisfies Record<OperatorMethod, TSchema>;

@@ -1,0 +1,14 @@
+import Type from 'typebox';
+
+export const stemcellUploaded = Type.Tuple([
+  Type.Array(
+    Type.Object(
+      {
+        bucket: Type.String({ description: 'a non-empty string', minLength: 1 }),
+        key: Type.String({ description: 'a non-empty string', minLength: 1 }),
+      },
+      { description: 'an object with bucket and key', additionalProperties: Type.Unknown() },
+    ),
+    { title: 'objects', description: 'an array of objects' },
+  ),
+]);
