@@ -1,7 +1,7 @@
 import http, { type ClientRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import https from 'node:https';
 import type { Readable } from 'node:stream';
-import axios, { type AxiosProxyConfig } from 'axios';
+import axios, { type AxiosProxyConfig, type AxiosRequestConfig } from 'axios';
 import { parseJson } from '../json.ts';
 import { Lap } from '../lap/lap.ts';
 import type { Logger } from '../log/logger.ts';
@@ -10,6 +10,7 @@ import type { ConnectionSettings } from './connection-settings.ts';
 import { connectionError } from './errors.ts';
 import { proxyFor } from './proxy.ts';
 import { limitTimes } from './time-limits.ts';
+import { Upload } from './upload.ts';
 
 export type HttpMethod = 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
 
@@ -35,6 +36,16 @@ export interface HttpResponse {
   /** Names in lower case. */
   headers: Record<string, string>;
   text: string;
+}
+
+/** An answer whose body is read as it comes; to be read to its end, or destroyed. */
+export interface HttpDownload extends Omit<HttpResponse, 'text'> {
+  data: Readable;
+}
+
+interface Progress {
+  /** The server may have got something of the request. */
+  sent: boolean;
 }
 
 const MAX_REDIRECTS = 5;
@@ -70,6 +81,22 @@ export class Transport {
     return response;
   }
 
+  /**
+   * Reads what is at a URL, as far as it is asked for: a reader may be as slow as it likes, so that the time between two pieces
+   * is for the reader to limit. Redirects are followed as by `send`. Any status is an answer.
+   * @throws {ConnectionError} when there is no answer
+   */
+  async download(url: string, headers: Record<string, string> = {}): Promise<HttpDownload> {
+    let current: HttpRequest = { method: 'GET', url, headers };
+    let response = await this.#open(current);
+    for (let hop = 0; hop < MAX_REDIRECTS && isRedirect(current, response); hop++) {
+      response.data.destroy();
+      current = redirected(current, response);
+      response = await this.#open(current);
+    }
+    return response;
+  }
+
   /** Closes connections that are kept open for further requests. */
   close(): void {
     for (const agent of this.#agents.values()) {
@@ -92,38 +119,63 @@ export class Transport {
   async #answer(request: HttpRequest): Promise<HttpResponse> {
     const headers = this.#headers(request);
     const body = request.json === undefined ? undefined : JSON.stringify(request.json);
+    const upload = request.stream && new Upload(request.stream);
     this.#logRequest(request, headers);
-    const progress = { sent: false };
+    try {
+      return await this.#timed(request, async (progress) => {
+        const {
+          status,
+          reason,
+          headers: answered,
+          data,
+        } = await this.#axios<unknown>(request, {
+          headers: upload ? { ...headers, ...upload.headers } : headers,
+          data: upload?.stream ?? body,
+          transport: this.#watchedTransport(progress, (sent) => upload?.follow(sent)),
+          responseType: 'text',
+        });
+        const response = { status, reason, headers: answered, text: typeof data === 'string' ? data : '' };
+        return [response, (tookMs: number) => this.#logResponse(request, response, tookMs)];
+      });
+    } finally {
+      upload?.end();
+    }
+  }
+
+  async #open(request: HttpRequest): Promise<HttpDownload> {
+    await this.#lap.hold();
+    // Compressed files are wanted as they are.
+    const headers = { ...this.#headers(request), 'Accept-Encoding': 'identity' };
+    this.#logRequest(request, headers);
+    try {
+      return await this.#timed(request, async (progress) => {
+        const response = await this.#axios<Readable>(request, {
+          headers,
+          transport: this.#watchedTransport(progress, (sent) => {
+            sent.once('response', ({ socket }) => socket.setTimeout(0));
+          }),
+          responseType: 'stream',
+          decompress: false,
+        });
+        const logged = { ...response, text: `<${response.headers['content-length'] ?? 'unknown'} bytes>` };
+        return [response, (tookMs: number) => this.#logResponse(request, logged, tookMs)];
+      });
+    } finally {
+      await this.#lap.hold();
+    }
+  }
+
+  /** @param exchange gives the answer, and what logs it */
+  async #timed<T>(
+    request: HttpRequest,
+    exchange: (progress: Progress) => Promise<[T, (tookMs: number) => void]>,
+  ): Promise<T> {
+    const progress: Progress = { sent: false };
     const startedAt = Date.now();
     try {
-      const url = new URL(request.url);
-      const agent = this.#agentFor(url, request.method !== 'POST' && !request.fresh);
-      const proxy = proxyFor(url, this.#settings.proxy);
-      const answer = await axios.request<string>({
-        method: request.method,
-        url: request.url,
-        headers,
-        data: request.stream ?? body,
-        ...(agent instanceof https.Agent ? { httpsAgent: agent } : { httpAgent: agent }),
-        proxy: proxy ? axiosProxy(proxy) : false,
-        transport: this.#watchedTransport(progress),
-        maxRedirects: 0,
-        maxBodyLength: Number.POSITIVE_INFINITY,
-        maxContentLength: Number.POSITIVE_INFINITY,
-        responseType: 'text',
-        transformRequest: [(data) => data],
-        transformResponse: [(data) => data],
-        validateStatus: () => true,
-        signal: this.#lap.signal,
-      });
-      const response: HttpResponse = {
-        status: answer.status,
-        reason: answer.statusText,
-        headers: flatHeaders(answer.headers),
-        text: answer.data ?? '',
-      };
-      this.#logResponse(request, response, Date.now() - startedAt);
-      return response;
+      const [answer, log] = await exchange(progress);
+      log(Date.now() - startedAt);
+      return answer;
     } catch (error) {
       const failure = connectionError(request, progress.sent, error);
       this.#log.debug(
@@ -131,6 +183,32 @@ export class Transport {
       );
       throw failure;
     }
+  }
+
+  async #axios<T>(
+    request: HttpRequest,
+    options: AxiosRequestConfig<unknown>,
+  ): Promise<Omit<HttpResponse, 'text'> & { data: T }> {
+    const url = new URL(request.url);
+    const agent = this.#agentFor(url, request.method !== 'POST' && !request.fresh);
+    const proxy = proxyFor(url, this.#settings.proxy);
+    const answer = await axios.request<T>({
+      method: request.method,
+      url: request.url,
+      ...(agent instanceof https.Agent ? { httpsAgent: agent } : { httpAgent: agent }),
+      proxy: proxy ? axiosProxy(proxy) : false,
+      maxRedirects: 0,
+      // Infinity would be one more stream to pass through.
+      maxBodyLength: -1,
+      maxContentLength: -1,
+      transformRequest: [(data) => data],
+      transformResponse: [(data) => data],
+      validateStatus: () => true,
+      signal: this.#lap.signal,
+      ...options,
+    });
+    const { status, statusText, headers, data } = answer;
+    return { status, reason: statusText, headers: flatHeaders(headers), data };
   }
 
   #headers(request: HttpRequest): Record<string, string> {
@@ -150,7 +228,7 @@ export class Transport {
   }
 
   /** Node's client, which tells when the connection stands, and watches the three time limits. */
-  #watchedTransport(progress: { sent: boolean }) {
+  #watchedTransport(progress: Progress, watch: (request: ClientRequest) => void) {
     const settings = this.#settings;
     return {
       request(options: RequestOptions, onResponse: (response: IncomingMessage) => void): ClientRequest {
@@ -159,6 +237,7 @@ export class Transport {
         limitTimes(request, settings, () => {
           progress.sent = true;
         });
+        watch(request);
         return request;
       },
     };
@@ -211,12 +290,12 @@ function axiosProxy(proxy: URL): AxiosProxyConfig {
   };
 }
 
-function isRedirect(request: HttpRequest, response: HttpResponse): boolean {
+function isRedirect(request: HttpRequest, response: Pick<HttpResponse, 'status' | 'headers'>): boolean {
   const redirects = [301, 302, 303, 307, 308].includes(response.status);
   return redirects && response.headers.location !== undefined && ['GET', 'HEAD'].includes(request.method);
 }
 
-function redirected(request: HttpRequest, response: HttpResponse): HttpRequest {
+function redirected(request: HttpRequest, response: Pick<HttpResponse, 'headers'>): HttpRequest {
   const from = new URL(request.url);
   const to = new URL(response.headers.location ?? '', from);
   const headers = Object.entries(request.headers ?? {}).filter(
