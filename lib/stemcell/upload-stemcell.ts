@@ -1,3 +1,5 @@
+import { createReadStream } from 'node:fs';
+import { Readable } from 'node:stream';
 import { v5 as uuidv5 } from 'uuid';
 import type { CallContext } from '../cpi/call-context.ts';
 import { cleanUpAndThrow, type Made, unconfirmed } from '../cpi/clean-up.ts';
@@ -5,12 +7,13 @@ import { CloudError } from '../cpi/errors.ts';
 import { ConflictError, HttpError, isAmbiguous, ServiceUnreachableError } from '../openstack/errors.ts';
 import type { Image } from '../openstack/glance/images.ts';
 import { lookTwice } from '../openstack/send-once.ts';
-import { ArchiveError, type ArchiveFile, readArchive } from './archive.ts';
+import { ArchiveError, type ArchiveFile, readArchive, unreadable } from './archive.ts';
 import { type StemcellProperties, stemcellImageProperties, withTags } from './image-properties.ts';
 
 const ROOT_IMAGE = 'root.img';
 /** The image property that marks what a call has made. */
 const INVOCATION = 'bosh_cpi_invocation';
+const PIECE_BYTES = 256 * 1024;
 const UPLOADS = 3;
 const MAX_IDS = 10;
 const PAUSE_MS = 1000;
@@ -59,7 +62,9 @@ export async function uploadStemcell(
 async function uploadOnce(imagePath: string, uploading: Upload, context: CallContext): Promise<string> {
   try {
     await uploading.createRecords();
-    await readArchive(imagePath, (file) => uploading.take(file));
+    await readArchive(Readable.from(piecesOf(imagePath), { objectMode: false }), (file) =>
+      uploading.take(file),
+    );
     return await uploading.finish();
   } catch (error) {
     const made = [...uploading.records].map((id) => ({
@@ -67,6 +72,14 @@ async function uploadOnce(imagePath: string, uploading: Upload, context: CallCon
       remove: () => context.openstack.images.delete(id),
     }));
     return cleanUpAndThrow(error, [made], context);
+  }
+}
+
+async function* piecesOf(path: string): AsyncGenerator<Buffer> {
+  try {
+    yield* createReadStream(path, { highWaterMark: PIECE_BYTES });
+  } catch (error) {
+    throw error instanceof Error ? unreadable(error) : error;
   }
 }
 
