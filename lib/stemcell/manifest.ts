@@ -1,4 +1,4 @@
-import { type Document, Lexer, parseDocument } from 'yaml';
+import { type Document, isScalar, Lexer, parseDocument, visit } from 'yaml';
 import { schemas, validators } from '#validators';
 import { CloudError } from '../cpi/errors.ts';
 import { isRecord } from '../json.ts';
@@ -89,7 +89,23 @@ export function manifestDocument(text: string): Document {
   if (error) {
     throw unreadable(`at character ${error.pos[0] + 1}: ${error.code}`, error);
   }
+  refuseDuplicates(document);
   return document;
+}
+
+function refuseDuplicates(document: Document): void {
+  visit(document, {
+    Map: (_, { items }) => {
+      const seen = new Set<unknown>();
+      for (const { key } of items) {
+        const name = isScalar(key) ? key.value : key;
+        if (seen.has(name)) {
+          throw new CloudError(`${MANIFEST_FILE}: ${String(name)} must be there only once`);
+        }
+        seen.add(name);
+      }
+    },
+  });
 }
 
 /** The parser is recursive, and what is nested too deeply may abort the process. */

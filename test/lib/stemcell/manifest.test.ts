@@ -192,6 +192,8 @@ describe('the manifest of a stemcell', () => {
     [{ cloud_properties: '{name: {}}' }, 'cloud_properties.name must be a string or null'],
     [{ cloud_properties: '{tags: x}' }, 'cloud_properties.tags must be an object or null'],
     [{ tags: '[a]' }, 'tags must be an object'],
+    [{ tags: '{a: 1, b: 2, "a": 3}' }, 'a must be there only once'],
+    [{ tags: '{<<: {a: 1}, <<: {b: 1}}' }, '<< must be there only once'],
     ...['abc', 'md5:d41d8cd98f00b204e9800998ecf8427e', `sha256:${SHA1}`, `constructor:${SHA1}`, '""'].map(
       (sha1): [Record<string, string>, string] => [
         { sha1 },
