@@ -27,7 +27,7 @@ const onDemand: Record<string, string> = {
   './lambda.ts': 'lib/invoke/lambda.ts',
   './http.ts': 'lib/invoke/http.ts',
   './qinling.ts': 'lib/invoke/qinling.ts',
-  './aws.ts': 'lib/invoke/aws.ts',
+  './signed-headers.ts': 'lib/invoke/signed-headers.ts',
   './parameter.ts': 'lib/middleware/parameter.ts',
 };
 const apart: Plugin = {

@@ -1,4 +1,5 @@
 import { schemas, validators } from '#invoker-validators';
+import type { AwsCredentials, AwsIdentity } from '../aws/credentials.ts';
 import { CpiError } from '../cpi/errors.ts';
 import type { ProxySettings } from '../http/proxy.ts';
 import { isRecord } from '../json.ts';
@@ -39,23 +40,6 @@ export interface LambdaInvoker extends RemoteInvoker, AwsIdentity {
   readonly prefix: string;
   readonly qualifier: string | undefined;
 }
-
-/** Who invokes functions on AWS. */
-export interface AwsIdentity {
-  /** Undefined: as the AWS SDK finds them, in the environment, by web identity or of the instance. */
-  readonly credentials: AwsCredentials | undefined;
-  /** To be assumed with these credentials. */
-  readonly roleArn: string | undefined;
-}
-
-export type AwsCredentials =
-  | {
-      readonly kind: 'keys';
-      readonly accessKeyId: string;
-      readonly secretAccessKey: string;
-      readonly sessionToken: string | undefined;
-    }
-  | { readonly kind: 'profile'; readonly profile: string };
 
 export interface HttpInvoker extends RemoteInvoker {
   readonly target: 'http';

@@ -72,11 +72,9 @@ async function authorization(
   if (authorization === undefined) {
     return {};
   }
-  const { credentialProvider, requestHandler, signedHeaders } = await import('./aws.ts');
-  const { region, service } = authorization;
-  const credentials = credentialProvider(authorization, requestHandler({ ca, proxy }, CONNECT_TIMEOUT_MS));
+  const { signedHeaders } = await import('./signed-headers.ts');
   const headers = { 'Content-Type': 'application/json' };
-  return signedHeaders({ url, headers, body: JSON.stringify(event) }, { region, service, credentials });
+  return signedHeaders({ url, headers, body: JSON.stringify(event) }, authorization, { ca, proxy });
 }
 
 function outcomeOf(what: string, response: HttpResponse): Outcome {

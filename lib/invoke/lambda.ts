@@ -1,7 +1,8 @@
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
+import { requestHandler } from '../aws/connection.ts';
+import { credentialProvider } from '../aws/credentials.ts';
 import { kebabCase, type LambdaInvoker } from '../config/invoker.ts';
 import { isRecord, parseJson } from '../json.ts';
-import { credentialProvider, requestHandler } from './aws.ts';
 import { oneLine } from './one-line.ts';
 import type { Attempt, Outcome, Target } from './target.ts';
 
@@ -48,8 +49,10 @@ export function lambdaTarget(settings: LambdaInvoker): Target {
 
   const send = async (name: string, payload: string, limitMs: number): Promise<Outcome> => {
     let isConnected = false;
-    const handler = requestHandler(connection, limitMs, () => {
-      isConnected = true;
+    const handler = requestHandler(connection, limitMs, {
+      onConnected: () => {
+        isConnected = true;
+      },
     });
     const client = new LambdaClient({
       ...(region === undefined ? {} : { region }),
