@@ -1,7 +1,7 @@
-import type { CpiMethod } from '#lib/cpi/methods.ts';
+import type { CpiMethod, OperatorMethod } from '#lib/cpi/methods.ts';
 import type { CpiHandler } from '#lib/middleware/cpi-function.ts';
 
-/** Every CPI method's function, loaded when it is called. */
+/** What a Director calls: every CPI method's function, loaded when it is called. */
 export const functions = {
   info: () => import('./info.ts'),
   create_stemcell: () => import('./create-stemcell.ts'),
@@ -27,3 +27,8 @@ export const functions = {
   create_network: () => import('./create-network.ts'),
   delete_network: () => import('./delete-network.ts'),
 } satisfies Record<CpiMethod, () => Promise<{ handler: CpiHandler }>>;
+
+/** What the binary, events and operators call. */
+export const operatorFunctions = {
+  stage_stemcell: () => import('./stage-stemcell.ts'),
+} satisfies Partial<Record<OperatorMethod, () => Promise<{ handler: CpiHandler }>>>;
