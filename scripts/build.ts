@@ -20,7 +20,7 @@ const options: BuildOptions = {
   logLevel: 'warning',
 };
 // What not every call needs is a file of its own, and loaded on demand: `info`, which the Director asks for before every call,
-// needs nothing of them, and only a deployed function's caller needs the AWS SDK.
+// needs nothing of them, and the AWS SDK is needed by a deployed function's caller only, and for stemcells in a bucket.
 const onDemand: Record<string, string> = {
   '#functions/index.ts': 'functions/index.ts',
   './call.ts': 'lib/invoke/call.ts',
@@ -29,6 +29,7 @@ const onDemand: Record<string, string> = {
   './qinling.ts': 'lib/invoke/qinling.ts',
   './signed-headers.ts': 'lib/invoke/signed-headers.ts',
   './parameter.ts': 'lib/middleware/parameter.ts',
+  './s3-client.ts': 'lib/s3/s3-client.ts',
 };
 const apart: Plugin = {
   name: 'apart',

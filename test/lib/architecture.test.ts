@@ -58,7 +58,7 @@ describe('the source', () => {
     expect(sources('bin')[0]?.imports).toContain('functions/index.ts');
   });
 
-  it.each(['lib/openstack', 'lib/registry', 'lib/http', 'lib/log'])(
+  it.each(['lib/openstack', 'lib/registry', 'lib/s3', 'lib/aws', 'lib/http', 'lib/log'])(
     'of %s knows neither BOSH nor middy',
     (folder) => {
       const forbidden =
