@@ -115,17 +115,19 @@ function dataOf(entry: Entry): Readable {
 }
 
 /** @throws {ArchiveError} for a file that is stored with its holes left out */
-function isFile(header: Header): boolean {
-  const { name, size, type } = header;
-  const pax = 'pax' in header && isRecord(header.pax) ? header.pax : {};
-  const isSparse = Object.keys(pax).some((key) => key.startsWith('GNU.sparse.'));
+function isFile({ name, size, type, pax }: Header): boolean {
+  if (name.endsWith('/')) {
+    // Folders, which in the oldest tars have the type of files.
+    return false;
+  }
+  const extensions = isRecord(pax) ? pax : {};
+  const isSparse = Object.keys(extensions).some((key) => key.startsWith('GNU.sparse.'));
   // Of the types that have no name here, sparse files and parts of files have data.
   if (isSparse || (type === null && size !== 0)) {
-    const file = typeof pax['GNU.sparse.name'] === 'string' ? pax['GNU.sparse.name'] : name;
+    const file = extensions['GNU.sparse.name'] ?? name;
     throw archiveError(`${file} is stored as a sparse file; pack it again with tar, without --sparse`);
   }
-  // Folders of the oldest tars have the type of files.
-  return (type === 'file' || type === 'contiguous-file') && !name.endsWith('/');
+  return type === 'file' || type === 'contiguous-file';
 }
 
 function nameOf({ name }: Header): string {
