@@ -4,12 +4,14 @@ import { readConfigFile } from '../config/file.ts';
 import { sectionsForFunction } from '../config/function-sections.ts';
 import { type InvokerSettings, parseInvoker } from '../config/invoker.ts';
 import { secretsOf } from '../config/secrets.ts';
-import { NotImplemented } from '../cpi/errors.ts';
+import { CpiError, NotImplemented } from '../cpi/errors.ts';
+import type { FunctionMethod } from '../cpi/methods.ts';
 import { requestIdOf } from '../cpi/request.ts';
 import { boshError, type CpiResponse, defect, failure } from '../cpi/response.ts';
 import { isRecord } from '../json.ts';
 import { Logger, type LogSink } from '../log/logger.ts';
 import { Redactor } from '../log/redactor.ts';
+import type { UploadedSoFar } from '../stemcell/upload-progress.ts';
 import { type Limits, runAttempts } from './attempts.ts';
 import { type FunctionTable, localTarget } from './local.ts';
 import { isMethod } from './marks.ts';
@@ -23,24 +25,34 @@ export interface CallOptions {
   logSink: LogSink;
   /** Aborted when the call is to end early. */
   stopSignal?: AbortSignal;
+  /** Told of uploads of functions in this process. */
+  onProgress?: (progress: UploadedSoFar) => void;
   limits?: Partial<Limits>;
 }
 
-/** Runs a method where the configuration says. */
+/** Runs a Director's method where the configuration says. */
 export async function call(
   request: Record<string, unknown> & { method: string },
   options: CallOptions,
 ): Promise<CpiResponse> {
+  const { method } = request;
+  return isMethod(method)
+    ? callFunction({ ...request, method }, options)
+    : failure(new NotImplemented(`Method is not known, got '${method}'`), new Redactor());
+}
+
+/** Runs any function, those too that a Director never calls. */
+export async function callFunction(
+  request: Record<string, unknown> & { method: FunctionMethod },
+  options: CallOptions,
+): Promise<CpiResponse> {
   let redactor = new Redactor();
   try {
-    if (!isMethod(request.method)) {
-      throw new NotImplemented(`Method is not known, got '${request.method}'`);
-    }
     const { properties } = (await readConfigFile(options.configPath)).cloud;
     redactor = new Redactor(secretsOf([properties, request.context]));
     const log = new Logger(options.logSink, { requestId: requestIdOf(request), redactor });
     const merged = mergeContext(properties, isRecord(request.context) ? request.context : {});
-    const settings = parseInvoker(merged, proxyEnvironment());
+    const settings = settingsFor(request.method, merged);
     const config = { cloud: { properties: sectionsForFunction(properties, settings.target) } };
     return await runAttempts(await targetOf(settings, merged, options, log), {
       method: request.method,
@@ -55,6 +67,21 @@ export async function call(
   } catch (error) {
     return failure(boshError(error) ?? defect(error), redactor);
   }
+}
+
+/** Whoever uploads by hand has the file here, and no platform's time limit. */
+function settingsFor(method: FunctionMethod, properties: unknown): InvokerSettings {
+  if (method !== 'upload_stemcell') {
+    return parseInvoker(properties, proxyEnvironment());
+  }
+  const openstack = isRecord(properties) ? properties.openstack : undefined;
+  if (!isRecord(openstack) || !openstack.auth_url) {
+    throw new CpiError(
+      'upload-stemcell needs openstack.auth_url and credentials in the configuration: it runs on this machine, ' +
+        'whatever invoker.target says',
+    );
+  }
+  return { target: 'local', lapMs: undefined };
 }
 
 async function targetOf(

@@ -1,6 +1,7 @@
 import { boshError, defect, failure } from '../cpi/response.ts';
 import type { Logger, LogSink } from '../log/logger.ts';
 import type { CpiHandler } from '../middleware/cpi-function.ts';
+import type { UploadedSoFar } from '../stemcell/upload-progress.ts';
 import type { Target } from './target.ts';
 
 /** Where functions come from: by method, each loaded when it is called. */
@@ -12,8 +13,9 @@ export function localTarget(options: {
   /** Takes log lines as they happen. */
   logSink: LogSink;
   log: Logger;
+  onProgress?: (progress: UploadedSoFar) => void;
 }): Target {
-  const { loadFunctions, logSink, log } = options;
+  const { loadFunctions, logSink, log, onProgress } = options;
   return {
     describe: (method) => `Function '${method}'`,
     isInterruptible: true,
@@ -24,7 +26,11 @@ export function localTarget(options: {
           throw new Error(`there is no function for ${method}`);
         }
         const { handler } = await load();
-        const inProcess = { logSink, ...(stopSignal ? { stopSignal } : {}) };
+        const inProcess = {
+          logSink,
+          ...(stopSignal ? { stopSignal } : {}),
+          ...(onProgress ? { onProgress } : {}),
+        };
         return { kind: 'answered', answer: await handler(event, { functionName: method, inProcess }) };
       } catch (error) {
         const known = boshError(error);
