@@ -3,6 +3,7 @@ import { parseRequestText } from '../cpi/request-text.ts';
 import { failure } from '../cpi/response.ts';
 import { isRecord } from '../json.ts';
 import { Redactor } from '../log/redactor.ts';
+import { DeliveryFailed } from './delivery-failed.ts';
 import type { Middleware, MiddlewareRequest } from './middleware.ts';
 
 /** What a gateway makes an HTTP response of. */
@@ -19,8 +20,9 @@ interface HttpRequest {
 
 /**
  * Takes a request that came over HTTP out of its wrapping, and puts the answer into one: function URLs, API gateways with
- * payload format 2.0 or 1.0, and our own server. Every CPI response has the status 200, an error too. To be used first of
- * all; nothing is unwrapped twice, and nothing of the wrapping reaches the function. A defect stays an error of the function.
+ * payload format 2.0 or 1.0, and our own server. Every CPI response has the status 200, an error too; only an event that is to
+ * be delivered again has 503. To be used first of all; nothing is unwrapped twice, and nothing of the wrapping reaches the
+ * function. A defect stays an error of the function.
  * https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html#urls-payloads
  */
 export function httpEvent(): Middleware {
@@ -47,9 +49,13 @@ export function httpEvent(): Middleware {
   };
 
   const onError = (request: MiddlewareRequest) => {
+    const { context, error } = request;
+    if (error instanceof DeliveryFailed) {
+      request.response = statuses.has(context) ? httpAnswer(503, error.answer) : undefined;
+      return;
+    }
     // What this middleware itself refuses, nobody has answered yet.
-    request.response ??=
-      request.error instanceof CpiError ? failure(request.error, new Redactor()) : undefined;
+    request.response ??= error instanceof CpiError ? failure(error, new Redactor()) : undefined;
     if (request.response !== undefined) {
       after(request);
     }
