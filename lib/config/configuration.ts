@@ -14,6 +14,7 @@ import { certificates } from './certificates.ts';
 import { deepFreeze } from './deep-freeze.ts';
 import { problemsOf } from './problems.ts';
 import type { ConfigurationSections } from './schema.ts';
+import { type StemcellSettings, stemcellProblems, stemcellSettings } from './stemcells.ts';
 import { withoutNulls } from './without-nulls.ts';
 
 /** What the CPI is told once per invocation: validated, complete with defaults, frozen. */
@@ -27,6 +28,7 @@ export interface Configuration {
   readonly registry: RegistrySettings;
   /** Merged into the settings of every agent. */
   readonly agent: Readonly<Record<string, unknown>>;
+  readonly stemcells: StemcellSettings;
   /** What an operator should know about the configuration, for the log. */
   readonly warnings: readonly string[];
   /** Properties that nothing reads. */
@@ -66,7 +68,11 @@ export function parseConfiguration(properties: unknown, environment: ProxySettin
     throw invalid(["No 'openstack' properties specified."]);
   }
   const ca = certificates('openstack.connection_options', sections.openstack.connection_options);
-  const problems = [...problemsOf(sections, environment), ...ca.problems];
+  const problems = [
+    ...problemsOf(sections, environment),
+    ...ca.problems,
+    ...stemcellProblems(sections.stemcells),
+  ];
   if (problems.length > 0 || !isValid(sections)) {
     throw invalid(problems);
   }
@@ -88,6 +94,7 @@ export function parseConfiguration(properties: unknown, environment: ProxySettin
     cloud: cloudSettings(openstack),
     registry: sections.registry ?? {},
     agent: sections.agent ?? {},
+    stemcells: stemcellSettings(sections.stemcells ?? {}, environment),
     warnings: warnings(openstack),
     ignored: ignoredKeys(openstack),
   });
@@ -188,7 +195,9 @@ function invalid(problems: string[]): CpiError {
   return new CpiError(`Invalid OpenStack cloud properties: ${problems.join('; ')}`);
 }
 
-function hasOpenStack(value: unknown): value is { openstack: Record<string, unknown>; registry?: unknown } {
+function hasOpenStack(
+  value: unknown,
+): value is { openstack: Record<string, unknown>; registry?: unknown; stemcells?: unknown } {
   return isRecord(value) && isRecord(value.openstack) && Object.keys(value.openstack).length > 0;
 }
 

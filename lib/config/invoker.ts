@@ -7,6 +7,7 @@ import { violations } from '../validation/violations.ts';
 import { certificates } from './certificates.ts';
 import { deepFreeze } from './deep-freeze.ts';
 import type { InvokerSections } from './schema.ts';
+import { stemcellConnection, stemcellProblems } from './stemcells.ts';
 import { environmentProblems, isHttpUrl } from './urls.ts';
 import { withoutNulls } from './without-nulls.ts';
 
@@ -28,6 +29,8 @@ interface RemoteInvoker {
   /** PEM certificates that are trusted beside the system's. */
   readonly ca: string | undefined;
   readonly proxy: ProxySettings;
+  /** How to reach the bucket that functions take files from. */
+  readonly bucket: { readonly ca: string | undefined; readonly proxy: ProxySettings };
 }
 
 export interface LambdaInvoker extends RemoteInvoker, AwsIdentity {
@@ -97,7 +100,9 @@ export function parseInvoker(properties: unknown, environment: ProxySettings): I
   const target = invoker.target ?? 'local';
   const problems = [
     ...wrongTypes(record),
-    ...(target === 'local' ? [] : environmentProblems(environment)),
+    ...(target === 'local'
+      ? []
+      : [...environmentProblems(environment), ...stemcellProblems(record.stemcells)]),
     ...(target === 'lambda' ? lambdaProblems(invoker.lambda ?? {}) : []),
     ...(target === 'http' ? httpProblems(invoker.http ?? {}) : []),
     ...(target === 'qinling' ? qinlingProblems(invoker.qinling ?? {}, record.openstack) : []),
@@ -114,6 +119,7 @@ export function parseInvoker(properties: unknown, environment: ProxySettings): I
     leaseMarginMs: leaseMarginMs(record.openstack),
     ca: certificates(`invoker.${target}`, { ca_cert }).pem,
     proxy: proxy ? { httpProxy: proxy, httpsProxy: proxy } : environment,
+    bucket: stemcellConnection(record.stemcells, environment),
   };
   if (target === 'lambda') {
     return deepFreeze({ target, ...remote, ...lambdaInvoker(invoker.lambda ?? {}) });

@@ -20,6 +20,19 @@ const oneOf = <const T extends string[]>(...values: T) => {
   return Type.Optional(Type.Unsafe<T[number]>({ enum: values, description }));
 };
 
+/** Where stemcells lie that are not on the Director's disk. */
+const stemcells = () =>
+  open({
+    bucket: string(),
+    prefix: string(),
+    endpoint: url(),
+    region: string(),
+    path_style: boolean(),
+    ca_cert: string(),
+    access_key_id: string(),
+    secret_access_key: string(),
+  });
+
 /** What a function reads of `cloud.properties`, after keys with null values were dropped. Other keys are ignored. */
 export const configurationSchema = Type.Object({
   openstack: Type.Object(
@@ -72,9 +85,11 @@ export const configurationSchema = Type.Object({
       sleep_duration: seconds(),
     }),
   }),
+  stemcells: stemcells(),
 });
 
 export type ConfigurationSections = Static<typeof configurationSchema>;
+export type StemcellSection = NonNullable<ConfigurationSections['stemcells']>;
 
 const byMethod = () =>
   Type.Optional(
@@ -91,7 +106,7 @@ const awsCredentials = () => ({
   role_arn: string(),
 });
 
-/** What the binary reads of `cloud.properties` for itself: where functions run, and where they find stemcells. */
+/** What the binary reads of `cloud.properties` for itself: where functions run, and how to reach their bucket. */
 export const invokerSchema = Type.Object({
   invoker: open({
     target: oneOf('local', 'lambda', 'http', 'qinling'),
@@ -117,16 +132,7 @@ export const invokerSchema = Type.Object({
     }),
     qinling: open({ functions: byMethod(), endpoint: url() }),
   }),
-  stemcells: open({
-    bucket: string(),
-    prefix: string(),
-    endpoint: url(),
-    region: string(),
-    path_style: boolean(),
-    ca_cert: string(),
-    access_key_id: string(),
-    secret_access_key: string(),
-  }),
+  stemcells: stemcells(),
 });
 
 export type InvokerSections = Static<typeof invokerSchema>;

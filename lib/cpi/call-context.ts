@@ -1,9 +1,11 @@
 import type { CloudSettings, Configuration } from '../config/configuration.ts';
+import type { StemcellSettings } from '../config/stemcells.ts';
 import type { Lap } from '../lap/lap.ts';
 import type { Logger } from '../log/logger.ts';
 import type { OpenStack } from '../openstack/openstack.ts';
 import type { Patience } from '../openstack/wait-for.ts';
 import type { Registry, RegistrySettings } from '../registry/client.ts';
+import type { ObjectStore } from '../s3/object-store.ts';
 import type { CpiRequest } from './request.ts';
 
 /** What a CPI method works with, beside its arguments. */
@@ -26,6 +28,14 @@ export interface CallContext {
   agent: Configuration['agent'];
   openstack: OpenStack;
   patience: Patience;
+  stemcells: {
+    settings: StemcellSettings;
+    /**
+     * @param bucket another than the configured one, which a deployed function does not open
+     * @throws {CpiError} where none is configured
+     */
+    openStore: (bucket?: string) => Promise<ObjectStore>;
+  };
   registry: {
     settings: RegistrySettings;
     connect: (settings: Required<RegistrySettings>) => Registry;

@@ -5,6 +5,8 @@ import { Transport } from '../http/transport.ts';
 import { AuthenticationError } from '../openstack/errors.ts';
 import { OpenStack } from '../openstack/openstack.ts';
 import { RegistryClient } from '../registry/client.ts';
+import { openObjectStore } from '../s3/object-store.ts';
+import { stemcellBucket } from '../stemcell/bucket.ts';
 import { configured, credentialsRefused } from './configuration.ts';
 import type { Middleware, MiddlewareRequest } from './middleware.ts';
 
@@ -13,7 +15,7 @@ import type { Middleware, MiddlewareRequest } from './middleware.ts';
  * is kept for the next invocation.
  */
 export function clients(): Middleware {
-  const transports = new WeakMap<object, Transport>();
+  const opened = new WeakMap<object, { close(): void }[]>();
 
   const before = async (invocation: MiddlewareRequest) => {
     const { context } = invocation;
@@ -23,8 +25,9 @@ export function clients(): Middleware {
     }
     const { configuration, log } = await configured(invocation);
     const transport = new Transport(configuration.connection, USER_AGENT, log, lap);
-    transports.set(context, transport);
-    const { retry, registry } = configuration;
+    const connections: { close(): void }[] = [transport];
+    opened.set(context, connections);
+    const { stemcells, retry, registry } = configuration;
     const patience = { ...configuration.patience, lap, log };
     const attempt = request.invocation?.attempt ?? 1;
     context.cpi = {
@@ -40,6 +43,15 @@ export function clients(): Middleware {
       agent: configuration.agent,
       openstack: new OpenStack(configuration.session, { transport, retry, patience, log }),
       patience,
+      stemcells: {
+        settings: stemcells,
+        openStore: async (asked) => {
+          const bucket = stemcellBucket(stemcells, asked, context.inProcess !== undefined);
+          const store = openObjectStore(stemcells.store, bucket, log);
+          connections.push(store);
+          return store;
+        },
+      },
       registry: {
         settings: registry,
         connect: (settings) => new RegistryClient(settings, { transport, retry, log, lap }),
@@ -47,7 +59,11 @@ export function clients(): Middleware {
     } satisfies CallContext;
   };
 
-  const close = ({ context }: MiddlewareRequest) => transports.get(context)?.close();
+  const close = ({ context }: MiddlewareRequest) => {
+    for (const connection of opened.get(context) ?? []) {
+      connection.close();
+    }
+  };
 
   const onError = (invocation: MiddlewareRequest) => {
     if (invocation.error instanceof AuthenticationError) {

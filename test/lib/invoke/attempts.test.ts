@@ -333,6 +333,7 @@ describe('a call of a remote function', () => {
       authorization: undefined,
       ca: undefined,
       proxy: {},
+      bucket: { ca: undefined, proxy: {} },
       lapMs: 25_000,
       leaseMarginMs: 0,
     });

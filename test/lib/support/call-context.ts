@@ -6,6 +6,7 @@ import { Lap } from '#lib/lap/lap.ts';
 import { Logger } from '#lib/log/logger.ts';
 import { OpenStack } from '#lib/openstack/openstack.ts';
 import { RegistryClient } from '#lib/registry/client.ts';
+import { openObjectStore } from '#lib/s3/object-store.ts';
 
 export const INVOCATION_ID = '0f2c1a52-6d7e-4d0e-9c55-000000000001';
 
@@ -38,7 +39,7 @@ export function callContext({ openstack = {}, sections = {}, request = {} }: Con
     {},
   );
   const lap = new Lap();
-  const { cloud, agent, retry, registry, session, connection } = configuration;
+  const { cloud, agent, retry, registry, session, connection, stemcells } = configuration;
   const transport = new Transport(connection, 'test', log, lap);
   const patience = { ...configuration.patience, lap };
   const context: CallContext = {
@@ -63,6 +64,10 @@ export function callContext({ openstack = {}, sections = {}, request = {} }: Con
     agent,
     openstack: new OpenStack(session, { transport, retry, patience, log }),
     patience,
+    stemcells: {
+      settings: stemcells,
+      openStore: async (bucket = stemcells.bucket) => openObjectStore(stemcells.store, bucket ?? '', log),
+    },
     registry: {
       settings: registry,
       connect: (settings) => new RegistryClient(settings, { transport, retry, log, lap }),
