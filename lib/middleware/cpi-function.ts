@@ -15,6 +15,7 @@ import { lap } from './lap.ts';
 import type { FunctionContext } from './middleware.ts';
 import { requestLog } from './request-log.ts';
 import { requestShape } from './request-shape.ts';
+import { storeEvent } from './store-event.ts';
 
 /** A function as Lambda calls it: a Director's request in, a CPI response out, unless another attempt is to go on. */
 export type CpiHandler = (event: unknown, context: FunctionContext) => Promise<FunctionAnswer>;
@@ -52,6 +53,7 @@ export function cpiFunction<M extends FunctionMethod>(
         );
   const stack = middy()
     .use(httpEvent())
+    .use(method === 'stemcell_uploaded' ? storeEvent() : [])
     .use(envelope())
     .use(requestShape(method))
     .use(method === 'info' ? [] : lap())

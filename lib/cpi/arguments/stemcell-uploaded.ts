@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { optional, text } from './types.ts';
 
 export const stemcellUploaded = Type.Tuple([
   Type.Array(
@@ -6,6 +7,7 @@ export const stemcellUploaded = Type.Tuple([
       {
         bucket: Type.String({ description: 'a non-empty string', minLength: 1 }),
         key: Type.String({ description: 'a non-empty string', minLength: 1 }),
+        event: optional(text()),
       },
       { description: 'an object with bucket and key', additionalProperties: Type.Unknown() },
     ),
