@@ -1,7 +1,8 @@
 import { cpiFunction } from '#lib/middleware/cpi-function.ts';
+import { createStemcell } from '#lib/stemcell/create-stemcell.ts';
 import { findLightImage } from '#lib/stemcell/light-stemcell.ts';
 import { lightCid } from '#lib/stemcell/stemcell-cid.ts';
-import { imagesMade, uploadStemcell } from '#lib/stemcell/upload-stemcell.ts';
+import { imagesMade } from '#lib/stemcell/upload-stemcell.ts';
 
 /** Uploads a stemcell's image; a light stemcell only names one that is there. */
 export const handler = cpiFunction(
@@ -11,7 +12,7 @@ export const handler = cpiFunction(
       return lightCid(await findLightImage(cloudProperties.image_id, context.openstack));
     }
     const tags = context.request.apiVersion === 3 ? (env?.tags ?? {}) : {};
-    return uploadStemcell(imagePath, cloudProperties, tags, context);
+    return createStemcell(imagePath, { properties: cloudProperties, tags }, context);
   },
   ([, cloudProperties], context) => (cloudProperties.image_id ? [] : imagesMade(context)),
 );

@@ -31,7 +31,7 @@ export interface Resume {
 export interface LapOptions {
   /** How long this attempt may take, in milliseconds. */
   lengthMs?: number;
-  /** How long it may take while it uploads: the platform's own limit. */
+  /** How long it may take when it uploads: the platform's own limit. */
   uploadLengthMs?: number;
   /** How long it may wait before it must clean up, where no other attempt follows. */
   waitingMs?: number;
@@ -67,7 +67,7 @@ export class Lap {
   readonly #stopSignal: AbortSignal | undefined;
   readonly #stop = () => this.#stopped();
   #timer: NodeJS.Timeout | undefined;
-  #uploads = 0;
+  #isOutlasting = false;
   #isOver = false;
   #isClosed = false;
   #cleaningUp: ErrorRecord | undefined;
@@ -111,6 +111,11 @@ export class Lap {
     return this.#cleaningUp ? Number.POSITIVE_INFINITY : this.#waitsEndAt;
   }
 
+  /** When an upload is ended, in milliseconds since the epoch. */
+  get uploadsEndAt(): number {
+    return this.#uploadsEndAt;
+  }
+
   /** When requests of earlier laps have had their effect, in milliseconds since the epoch. */
   get settledAt(): number {
     return this.#earlierSettledAt;
@@ -151,16 +156,10 @@ export class Lap {
     };
   }
 
-  /** An upload may outlast the lap, since it could not be taken up again; the platform's own limit ends it all the same. */
-  async upload<T>(sending: () => Promise<T>): Promise<T> {
-    this.#uploads += 1;
-    this.#setTimer(this.#uploadsEndAt);
-    try {
-      return await sending();
-    } finally {
-      this.#uploads -= 1;
-      this.#setTimer(this.#currentEnd());
-    }
+  /** From now on only the platform's own limit ends it: what begins now could not be taken up by another attempt. */
+  outlast(): void {
+    this.#isOutlasting = true;
+    this.#setTimer(this.#currentEnd());
   }
 
   /** What is under way; `done` says that it is not any more. A next lap is told of all that is not done. */
@@ -232,7 +231,7 @@ export class Lap {
   }
 
   #currentEnd(): number {
-    return this.#uploads > 0 ? this.#uploadsEndAt : this.#endsAt;
+    return this.#isOutlasting ? this.#uploadsEndAt : this.#endsAt;
   }
 
   #setTimer(endsAt: number): void {

@@ -1,6 +1,7 @@
 import type { Context } from 'aws-lambda';
 import type { CallContext } from '../cpi/call-context.ts';
 import type { LogSink } from '../log/logger.ts';
+import type { UploadedSoFar } from '../stemcell/upload-progress.ts';
 
 /** Lambda's context, with what else a function's surroundings may tell it. Nothing of it comes from the caller. */
 export interface FunctionContext extends Partial<Context> {
@@ -16,6 +17,8 @@ export interface InProcess {
   logSink: LogSink;
   /** Ends the attempt as soon as no change is being made. */
   stopSignal?: AbortSignal;
+  /** Told of uploads about once a second. */
+  onProgress?: (progress: UploadedSoFar) => void;
 }
 
 /** What middy hands to each hook. */

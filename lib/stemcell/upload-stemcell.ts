@@ -1,70 +1,97 @@
-import { createReadStream } from 'node:fs';
-import { Readable } from 'node:stream';
+import { pipeline, type Readable, Transform } from 'node:stream';
 import { v5 as uuidv5 } from 'uuid';
 import type { CallContext } from '../cpi/call-context.ts';
 import { cleanUpAndThrow, type Made, unconfirmed } from '../cpi/clean-up.ts';
 import { CloudError } from '../cpi/errors.ts';
+import { boshError } from '../cpi/response.ts';
+import { isRecord } from '../json.ts';
 import { ConflictError, HttpError, isAmbiguous, ServiceUnreachableError } from '../openstack/errors.ts';
-import type { Image } from '../openstack/glance/images.ts';
+import type { Image, ImageRequest } from '../openstack/glance/images.ts';
 import { lookTwice } from '../openstack/send-once.ts';
-import { ArchiveError, type ArchiveFile, readArchive, unreadable } from './archive.ts';
-import { type StemcellProperties, stemcellImageProperties, withTags } from './image-properties.ts';
+import { ArchiveError, type ArchiveFile } from './archive.ts';
+import { Checksums, type Fingerprint, verifyImage } from './checksums.ts';
+import { checkFormat } from './image-format.ts';
+import {
+  INVOCATION,
+  type PlannedImage,
+  plannedImages,
+  type Role,
+  type StemcellImage,
+} from './planned-images.ts';
+import { SourceError } from './source.ts';
+import { UploadProgress } from './upload-progress.ts';
+import type { UploadStatus } from './upload-status.ts';
 
-const ROOT_IMAGE = 'root.img';
-/** The image property that marks what a call has made. */
-const INVOCATION = 'bosh_cpi_invocation';
-const PIECE_BYTES = 256 * 1024;
 const UPLOADS = 3;
 const MAX_IDS = 10;
 const PAUSE_MS = 1000;
 
-type Role = 'kernel' | 'ramdisk' | 'main';
+/** Takes a file of the archive that has the images. @returns whether more files are wanted */
+export type Take = (file: ArchiveFile) => Promise<boolean>;
 
-/** An image to be made from one file of the archive. */
-interface PlannedImage {
-  role: Role;
-  file: string;
-  missing: string;
-  /** Everything but the id and what refers to the other images. */
-  attributes: { name: string; disk_format: string; container_format: string } & Record<string, string>;
+export interface StemcellUpload {
+  /**
+   * Reads the archive once: says what images are to be made as soon as that is known, then hands over its files. Where an upload
+   * breaks off, it is called again.
+   */
+  read: (begin: (stemcell: StemcellImage) => Promise<Take>) => Promise<void>;
+  /** Where attempts tell each other of it. */
+  status?: UploadStatus | undefined;
+  /** The image is active. @returns what else the status tells then */
+  completed?: (imageId: string) => Promise<Record<string, unknown>>;
 }
 
 /**
- * Makes a Glance image of an archive's `root.img`, and of its kernel and ramdisk where the stemcell names them, in one pass and
- * without temporary files. Whatever fails, no image remains.
+ * Makes Glance images of an archive's `root.img`, and of its kernel and ramdisk where the stemcell names them, in one pass and
+ * without temporary files, and verifies them. Whatever fails, no image remains.
  * @returns the id of the main image
  */
-export async function uploadStemcell(
-  imagePath: string,
-  properties: StemcellProperties,
-  tags: Record<string, unknown>,
-  context: CallContext,
-): Promise<string> {
-  if (properties.image_location) {
-    throw new CloudError('image_location is not supported: Glance v1 is gone');
+export async function uploadStemcell(upload: StemcellUpload, context: CallContext): Promise<string> {
+  const { status, completed } = upload;
+  const earlier = await status?.settled();
+  if (earlier !== undefined && (await context.openstack.images.find(earlier))?.status === 'active') {
+    context.log.info(`upload another attempt has made image ${earlier}`);
+    return earlier;
   }
-  const images = plannedImages(properties, tags, context);
-  for (let upload = 1; ; upload++) {
-    const uploading = new Upload(images, properties, context);
+  context.lap.outlast();
+  try {
+    await status?.begun();
+    const id = await uploadRepeatedly(upload, context);
+    const more = await completed?.(id);
+    await status?.active(id, more);
+    return id;
+  } catch (error) {
+    await tellFailure(error, status, context);
+    throw error;
+  }
+}
+
+async function uploadRepeatedly(upload: StemcellUpload, context: CallContext): Promise<string> {
+  for (let count = 1; ; count++) {
+    const uploading = new Upload(upload.status, context);
     try {
-      return await uploadOnce(imagePath, uploading, context);
+      return await uploadOnce(upload, uploading, context);
     } catch (error) {
-      const isLast = upload === UPLOADS || upload > context.patience.resends;
-      if (isLast || !uploading.isBrokenOff || !isRetryable(error)) {
+      const isLast = count === UPLOADS || count > context.patience.resends;
+      if (isLast || !isRetryable(error, uploading)) {
         throw error;
       }
-      context.log.info(`retry stemcell upload failed, starting again (${upload}/${UPLOADS - 1})`);
+      context.log.info(`retry stemcell upload failed, starting again (${count}/${UPLOADS - 1})`);
       await context.lap.sleep(Math.min(PAUSE_MS, context.patience.pollIntervalMs));
     }
   }
 }
 
-async function uploadOnce(imagePath: string, uploading: Upload, context: CallContext): Promise<string> {
+async function uploadOnce(
+  { read }: StemcellUpload,
+  uploading: Upload,
+  context: CallContext,
+): Promise<string> {
   try {
-    await uploading.createRecords();
-    await readArchive(Readable.from(piecesOf(imagePath), { objectMode: false }), (file) =>
-      uploading.take(file),
-    );
+    await read(async (stemcell) => {
+      await uploading.begin(plannedImages(stemcell, context));
+      return (file) => uploading.take(file);
+    });
     return await uploading.finish();
   } catch (error) {
     const made = [...uploading.records].map((id) => ({
@@ -75,11 +102,17 @@ async function uploadOnce(imagePath: string, uploading: Upload, context: CallCon
   }
 }
 
-async function* piecesOf(path: string): AsyncGenerator<Buffer> {
+/** The first error counts, whatever becomes of telling it. */
+async function tellFailure(
+  error: unknown,
+  status: UploadStatus | undefined,
+  { log }: CallContext,
+): Promise<void> {
+  const known = boshError(error);
   try {
-    yield* createReadStream(path, { highWaterMark: PIECE_BYTES });
-  } catch (error) {
-    throw error instanceof Error ? unreadable(error) : error;
+    await status?.failed(known ? log.redactor.text(known.message) : 'Internal error of the OpenStack CPI');
+  } catch (failure) {
+    log.warn(`upload status not written: ${failure instanceof Error ? failure.message : String(failure)}`);
   }
 }
 
@@ -89,61 +122,108 @@ class Upload {
   readonly records = new Set<string>();
   /** Whether an upload was begun and did not end well. */
   isBrokenOff = false;
-  readonly #images: PlannedImage[];
-  readonly #properties: StemcellProperties;
+  readonly #status: UploadStatus | undefined;
   readonly #context: CallContext;
+  #images: PlannedImage[] = [];
   readonly #ids = new Map<Role, string>();
-  readonly #uploaded = new Set<Role>();
+  /** Images that an earlier attempt has made. */
+  readonly #adopted = new Set<Role>();
+  readonly #fingerprints = new Map<Role, Fingerprint>();
 
-  constructor(images: PlannedImage[], properties: StemcellProperties, context: CallContext) {
-    this.#images = images;
-    this.#properties = properties;
+  constructor(status: UploadStatus | undefined, context: CallContext) {
+    this.#status = status;
     this.#context = context;
   }
 
   /** Of several images, all before the first upload: the main one refers to the others, whose files may stand behind its own. */
-  async createRecords(): Promise<void> {
-    for (const image of this.#images.length > 1 ? this.#images : []) {
+  async begin(images: PlannedImage[]): Promise<void> {
+    this.#images = images;
+    for (const image of images.length > 1 ? images : []) {
       await this.#create(image);
     }
   }
 
-  /** @returns whether more files are wanted */
   async take(file: ArchiveFile): Promise<boolean> {
-    const image = this.#images.find((one) => one.file === file.name && !this.#uploaded.has(one.role));
+    const image = this.#images.find((one) => one.file === file.name && !this.#fingerprints.has(one.role));
     if (image) {
+      await checkFormat(file, image.attributes.disk_format);
       const id = this.#ids.get(image.role) ?? (await this.#create(image));
-      if (!this.#uploaded.has(image.role)) {
-        await this.#upload(id, file);
-        this.#uploaded.add(image.role);
+      if (!this.#fingerprints.has(image.role)) {
+        const fingerprint = this.#adopted.has(image.role)
+          ? await fingerprintOf(file.data)
+          : await this.#upload(image, id, file);
+        this.#fingerprints.set(image.role, fingerprint);
       }
     }
-    return this.#uploaded.size < this.#images.length;
+    return this.#fingerprints.size < this.#images.length;
   }
 
-  async #upload(id: string, { data, bytes }: ArchiveFile): Promise<void> {
-    const { openstack, lap } = this.#context;
-    this.isBrokenOff = true;
-    await lap.upload(async () => {
-      await openstack.images.upload(id, data, bytes);
-      lap.remember(uploadOf(id), true);
+  async #upload({ role, attributes }: PlannedImage, id: string, file: ArchiveFile): Promise<Fingerprint> {
+    const { openstack, lap, log, onProgress } = this.#context;
+    let failure: Error | undefined;
+    const checksums = new Checksums();
+    const data = new Transform({
+      readableHighWaterMark: file.data.readableHighWaterMark,
+      writableHighWaterMark: file.data.readableHighWaterMark,
+      transform: (piece: Buffer, _encoding, done) => {
+        checksums.update(piece);
+        progress.add(piece.length);
+        done(null, piece);
+      },
     });
-    this.isBrokenOff = false;
+    const progress = new UploadProgress({
+      what: `${role} image ${id} of ${attributes.name}`,
+      totalBytes: file.bytes,
+      endsAt: lap.uploadsEndAt,
+      log,
+      listeners: [(soFar) => this.#status?.report(id, soFar), (soFar) => onProgress?.(soFar)],
+      stop: (error) => data.destroy(error),
+    });
+    lap.signal.addEventListener('abort', () => progress.end(), { once: true });
+    // Of what comes first, everything else that breaks is only the consequence.
+    file.data.once('error', (error) => {
+      failure ??= error;
+    });
+    data.once('error', (error) => {
+      failure ??= isPremature(error) ? undefined : error;
+    });
+    pipeline(file.data, data, () => {});
+    this.isBrokenOff = true;
+    try {
+      await openstack.images.upload(id, data, file.bytes);
+      const fingerprint = checksums.fingerprint();
+      lap.remember(uploadOf(id), fingerprint);
+      this.isBrokenOff = false;
+      return fingerprint;
+    } catch (error) {
+      throw failure ?? error;
+    } finally {
+      progress.end();
+    }
   }
 
-  /** @returns the main image's id, once all are active */
+  /** @returns the main image's id, once all are active and as they were sent */
   async finish(): Promise<string> {
-    const missing = this.#images.find((image) => !this.#uploaded.has(image.role));
+    const { openstack, log } = this.#context;
+    const missing = this.#images.find(({ role }) => !this.#fingerprints.has(role));
     if (missing) {
       throw new ArchiveError(missing.missing);
     }
-    await Promise.all([...this.records].map((id) => this.#context.openstack.images.waitUntilActive(id)));
+    await Promise.all(
+      this.#images.map(async ({ role }) => {
+        const image = await openstack.images.waitUntilActive(this.#ids.get(role) ?? '');
+        const fingerprint = this.#fingerprints.get(role);
+        if (fingerprint) {
+          verifyImage(image, fingerprint, log);
+        }
+      }),
+    );
     return this.#ids.get('main') ?? '';
   }
 
-  /** The id is derived from the invocation, so that a repeated request finds the record that an earlier one made. */
+  /** The id is derived from the call, so that a repeated request finds the record that an earlier one made. */
   async #create(image: PlannedImage): Promise<string> {
-    const { openstack, invocationId, lap } = this.#context;
+    const { openstack, invocationId } = this.#context;
     for (let counter = 0; ; counter++) {
       const id = uuidv5(`${image.role}/${counter}`, invocationId);
       const request = { ...this.#attributes(image), id };
@@ -160,16 +240,41 @@ class Upload {
         if (!isTaken || counter === MAX_IDS) {
           throw error;
         }
-        if (await openstack.images.hasData(request, lap.recall(uploadOf(id)) === true)) {
-          this.#ids.set(image.role, id);
-          this.#uploaded.add(image.role);
+        if (await this.#adopt(image.role, request)) {
           return id;
         }
-        // Glance gives no id twice, not even after the image's deletion; what an earlier attempt left is of no use.
-        await openstack.images.delete(id);
-        this.records.delete(id);
       }
     }
+  }
+
+  /** @returns whether an earlier attempt's image will do; if not, it is gone by then */
+  async #adopt(role: Role, request: ImageRequest): Promise<boolean> {
+    const { openstack, lap } = this.#context;
+    const { id } = request;
+    const sent = lap.recall(uploadOf(id));
+    const stateOf = () => openstack.images.stateOf(request, sent !== undefined);
+    let state = await stateOf();
+    if (state === 'incomplete' && this.#status) {
+      // Not if that one is still at work: two would keep each other from ever being done.
+      this.records.delete(id);
+      await this.#status.settled({ isContested: true });
+      this.records.add(id);
+      state = await stateOf();
+    }
+    if (state === 'complete') {
+      this.#ids.set(role, id);
+      this.#adopted.add(role);
+      if (isFingerprint(sent)) {
+        this.#fingerprints.set(role, sent);
+      }
+      return true;
+    }
+    if (state === 'incomplete') {
+      await openstack.images.delete(id);
+    }
+    // Glance gives no id twice, not even after the image's deletion.
+    this.records.delete(id);
+    return false;
   }
 
   #attributes(image: PlannedImage): PlannedImage['attributes'] & { visibility: 'public' | 'private' } {
@@ -177,8 +282,8 @@ class Upload {
     if (image.role !== 'main') {
       return { ...image.attributes, visibility };
     }
-    const kernelId = this.#properties.kernel_id ?? this.#ids.get('kernel');
-    const ramdiskId = this.#properties.ramdisk_id ?? this.#ids.get('ramdisk');
+    const kernelId = image.kernelId ?? this.#ids.get('kernel');
+    const ramdiskId = image.ramdiskId ?? this.#ids.get('ramdisk');
     return {
       ...image.attributes,
       visibility,
@@ -188,9 +293,21 @@ class Upload {
   }
 }
 
-/** Remembers that all data of an image was sent. */
+/** Remembers what was sent of an image, once all of it was. */
 function uploadOf(id: string): string {
   return `upload of ${id}`;
+}
+
+function isFingerprint(value: unknown): value is Fingerprint {
+  return isRecord(value) && typeof value.bytes === 'number' && isRecord(value.hashes);
+}
+
+async function fingerprintOf(data: Readable): Promise<Fingerprint> {
+  const checksums = new Checksums();
+  for await (const piece of data) {
+    checksums.update(piece);
+  }
+  return checksums.fingerprint();
 }
 
 /** The images that any attempt of a call has made. */
@@ -205,61 +322,18 @@ export function imagesMade({ openstack, invocationId, patience }: CallContext): 
   return [[unconfirmed(`images of ${invocationId}`, find, remove)]];
 }
 
-/** In the order in which their records are made: the main image refers to the others. */
-function plannedImages(
-  properties: StemcellProperties,
-  tags: Record<string, unknown>,
-  { invocationId, log }: CallContext,
-): PlannedImage[] {
-  const name = `${properties.name ?? ''}/${properties.version ?? ''}`;
-  const mark = (role: Role) => ({ [INVOCATION]: invocationId, bosh_cpi_role: role });
-  const images: PlannedImage[] = [];
-  const companions = [
-    { role: 'kernel', file: properties.kernel_file, id: properties.kernel_id, kind: 'Kernel', format: 'aki' },
-    {
-      role: 'ramdisk',
-      file: properties.ramdisk_file,
-      id: properties.ramdisk_id,
-      kind: 'Ramdisk',
-      format: 'ari',
-    },
-  ] as const;
-  for (const { role, file, id, kind, format } of companions) {
-    if (file && !id) {
-      images.push({
-        role,
-        file,
-        missing: `${kind} image ${file} is missing from stemcell archive`,
-        attributes: {
-          name: `${name}-${format.toUpperCase()}`,
-          disk_format: format,
-          container_format: format,
-          stemcell: name,
-          ...mark(role),
-        },
-      });
-    }
-  }
-  const allTags = { ...properties.tags, ...tags };
-  images.push({
-    role: 'main',
-    file: ROOT_IMAGE,
-    missing: 'Root image is missing from stemcell archive',
-    attributes: {
-      ...withTags(stemcellImageProperties(properties), allTags, log),
-      name,
-      disk_format: properties.disk_format ?? 'qcow2',
-      container_format: properties.container_format ?? 'bare',
-      ...mark('main'),
-    },
-  });
-  return images;
-}
-
 /** The record is gone by now, so that another upload cannot double it. */
-function isRetryable(error: unknown): boolean {
+function isRetryable(error: unknown, { isBrokenOff }: Upload): boolean {
+  if (error instanceof SourceError) {
+    return error.isRetryable;
+  }
   const cause = error instanceof CloudError ? error.cause : error;
   const isTokenRefused = cause instanceof HttpError && cause.status === 401;
   const isFailure = cause instanceof HttpError || cause instanceof ServiceUnreachableError;
-  return isTokenRefused || (isFailure && cause.failure !== 'final');
+  return isBrokenOff && (isTokenRefused || (isFailure && cause.failure !== 'final'));
+}
+
+/** The stream was closed from its other end. */
+function isPremature(error: Error): boolean {
+  return 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE';
 }

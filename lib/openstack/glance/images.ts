@@ -8,6 +8,14 @@ export interface Image {
   id: string;
   name: string | null;
   status: string;
+  disk_format?: string | null;
+  /** Of the data, in bytes; as what follows null until there is any. */
+  size?: number | null;
+  /** MD5. */
+  checksum?: string | null;
+  /** As Node names it too: `sha512` unless Glance is configured otherwise. */
+  os_hash_algo?: string | null;
+  os_hash_value?: string | null;
   kernel_id?: string | null;
   ramdisk_id?: string | null;
   /** Of a kernel or ramdisk: the name of the image that it was uploaded with. */
@@ -98,13 +106,16 @@ export class Images {
   }
 
   /**
-   * Whether the image that such a request made has its data.
-   * @param isSent whether all of it was sent, so that it is enough that Glance has not finished with it
+   * What became of the image that such a request made: `complete` when it has its data, and refers to other images as wanted.
+   * @param isSent whether all of the data was sent, so that it is enough that Glance has not finished with it
    */
-  async hasData(image: ImageRequest, isSent: boolean): Promise<boolean> {
+  async stateOf(image: ImageRequest, isSent: boolean): Promise<'gone' | 'incomplete' | 'complete'> {
     const found = await this.find(image.id);
-    const hasIt = found?.status === 'active' || (isSent && found?.status === 'saving');
-    return hasIt && refersAsWanted(image, found);
+    if (!found) {
+      return 'gone';
+    }
+    const hasData = found.status === 'active' || (isSent && found.status === 'saving');
+    return hasData && refersAsWanted(image, found) ? 'complete' : 'incomplete';
   }
 
   /** @param bytes exact size of the data */

@@ -64,6 +64,9 @@ export function callContext({ openstack = {}, sections = {}, request = {} }: Con
     agent,
     openstack: new OpenStack(session, { transport, retry, patience, log }),
     patience,
+    download: (url) => transport.download(url),
+    idleMs: connection.readTimeoutMs,
+    onProgress: undefined,
     stemcells: {
       settings: stemcells,
       openStore: async (bucket = stemcells.bucket) => openObjectStore(stemcells.store, bucket ?? '', log),
