@@ -1,11 +1,13 @@
 import type { CloudSettings, Configuration } from '../config/configuration.ts';
 import type { StemcellSettings } from '../config/stemcells.ts';
+import type { HttpDownload } from '../http/transport.ts';
 import type { Lap } from '../lap/lap.ts';
 import type { Logger } from '../log/logger.ts';
 import type { OpenStack } from '../openstack/openstack.ts';
 import type { Patience } from '../openstack/wait-for.ts';
 import type { Registry, RegistrySettings } from '../registry/client.ts';
 import type { ObjectStore } from '../s3/object-store.ts';
+import type { UploadedSoFar } from '../stemcell/upload-progress.ts';
 import type { CpiRequest } from './request.ts';
 
 /** What a CPI method works with, beside its arguments. */
@@ -28,6 +30,12 @@ export interface CallContext {
   agent: Configuration['agent'];
   openstack: OpenStack;
   patience: Patience;
+  /** Reads what is at a URL, with the certificates and proxies of OpenStack's connections. */
+  download: (url: string) => Promise<HttpDownload>;
+  /** Of silence, before a transfer is given up, in milliseconds. */
+  idleMs: number;
+  /** Told of uploads, where somebody watches. */
+  onProgress: ((progress: UploadedSoFar) => void) | undefined;
   stemcells: {
     settings: StemcellSettings;
     /**

@@ -27,7 +27,7 @@ export function clients(): Middleware {
     const transport = new Transport(configuration.connection, USER_AGENT, log, lap);
     const connections: { close(): void }[] = [transport];
     opened.set(context, connections);
-    const { stemcells, retry, registry } = configuration;
+    const { stemcells, retry, registry, connection } = configuration;
     const patience = { ...configuration.patience, lap, log };
     const attempt = request.invocation?.attempt ?? 1;
     context.cpi = {
@@ -43,6 +43,9 @@ export function clients(): Middleware {
       agent: configuration.agent,
       openstack: new OpenStack(configuration.session, { transport, retry, patience, log }),
       patience,
+      download: (url) => transport.download(url),
+      idleMs: Math.min(connection.readTimeoutMs, connection.writeTimeoutMs),
+      onProgress: context.inProcess?.onProgress,
       stemcells: {
         settings: stemcells,
         openStore: async (asked) => {
