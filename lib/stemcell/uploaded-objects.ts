@@ -9,7 +9,11 @@ import {
   WaitTimeoutError,
 } from '../openstack/errors.ts';
 import { S3Error } from '../s3/errors.ts';
+import { SourceError } from './source.ts';
 import { whyIgnored } from './stemcell-event.ts';
+import { TakenOverError } from './upload-status.ts';
+
+const PASSING = [ServiceUnreachableError, AuthenticationError, WaitTimeoutError, TakenOverError];
 
 interface NamedObject {
   bucket: string;
@@ -67,15 +71,13 @@ function mayPass(error: unknown): boolean {
   if (error instanceof HttpError) {
     return error.failure !== 'final' || error.status === 401;
   }
-  if (error instanceof S3Error) {
+  if (error instanceof S3Error || error instanceof SourceError) {
     return error.isRetryable;
   }
-  if (error instanceof BoshError) {
+  if (error instanceof BoshError && !(error instanceof TakenOverError)) {
     return error.okToRetry || mayPass(error.cause);
   }
-  return [ServiceUnreachableError, AuthenticationError, WaitTimeoutError].some(
-    (Class) => error instanceof Class,
-  );
+  return PASSING.some((Class) => error instanceof Class);
 }
 
 function throwAny(postponed: readonly unknown[]): void {

@@ -8,6 +8,8 @@ import {
   WaitTimeoutError,
 } from '#lib/openstack/errors.ts';
 import { ObjectNotFoundError, S3Error } from '#lib/s3/errors.ts';
+import { SourceError } from '#lib/stemcell/source.ts';
+import { TakenOverError } from '#lib/stemcell/upload-status.ts';
 import { dealWithEach } from '#lib/stemcell/uploaded-objects.ts';
 import { callContext } from '../support/call-context.ts';
 
@@ -88,6 +90,7 @@ describe('the objects of an event', () => {
     ['a quota that an archive met', new CloudError('no space', { cause: answer(403) })],
     ['an object that is gone', new ObjectNotFoundError('gone', { code: 'NoSuchKey', isRetryable: false })],
     ['a bucket that may not be read', s3Error(false)],
+    ['a source that is not there', new SourceError('s3://b/k', 'no such key', { isRetryable: false })],
   ])('fail for good of %s, which keeps no other from being done', async (_, error) => {
     const { result, lines } = await deal([a, b, c], { 'b.tgz': error });
 
@@ -107,6 +110,11 @@ describe('the objects of an event', () => {
     ['credentials that are refused', new AuthenticationError('Keystone refused the credentials')],
     ['a wait that takes too long', new WaitTimeoutError('Image', IMAGE_ID, ['active'])],
     ['a store that is in trouble', s3Error(true)],
+    ['a source that is in trouble', new SourceError('s3://b/k', 'no answer', { isRetryable: true })],
+    [
+      'another event that has begun the same',
+      new TakenOverError('Another attempt has begun this upload anew'),
+    ],
     ['an archive that broke off', new CloudError('broken off', { cause: s3Error(true) })],
   ])('come again after %s, once the others are done', async (_, error) => {
     const { result, tried, lines } = await deal([a, b, c], { 'a.tgz': error });
