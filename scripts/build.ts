@@ -27,6 +27,7 @@ const onDemand: Record<string, string> = {
   './lambda.ts': 'lib/invoke/lambda.ts',
   './http.ts': 'lib/invoke/http.ts',
   './qinling.ts': 'lib/invoke/qinling.ts',
+  './staged-stemcell.ts': 'lib/invoke/staged-stemcell.ts',
   './signed-headers.ts': 'lib/invoke/signed-headers.ts',
   './parameter.ts': 'lib/middleware/parameter.ts',
   './s3-client.ts': 'lib/s3/s3-client.ts',

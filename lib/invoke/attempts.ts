@@ -19,6 +19,8 @@ export interface Call {
   log: Logger;
   /** Takes the functions' own log lines. */
   logSink: LogSink;
+  /** Whether attempts keep each other from working at once: then only a cancellation waits for the lease of lost ones. */
+  mayOverlap?: boolean;
   /** Aborted when whoever asked for the call wants it to end. */
   stopSignal?: AbortSignal | undefined;
   limits?: Partial<Limits>;
@@ -33,9 +35,17 @@ export interface Limits {
   busyMs: number;
   /** How long a function is at work that uploads, whatever its lap is: as long as platforms let it. */
   uploadMs: number;
+  /** From one attempt to the next, where the first may answer at once that another one is at work. */
+  overlapMs: number;
 }
 
-const LIMITS: Limits = { attempts: 1000, brokenAttempts: 3, busyMs: 600_000, uploadMs: 900_000 };
+const LIMITS: Limits = {
+  attempts: 1000,
+  brokenAttempts: 3,
+  busyMs: 600_000,
+  uploadMs: 900_000,
+  overlapMs: 1000,
+};
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 20_000;
 const GROWTH = 1.5;
@@ -51,7 +61,7 @@ type End =
 /**
  * Invokes a method's function until there is a response: again at once when it says that it has more to do or when it has
  * ended without an answer, and after its lease when it may still be at work, so that no two attempts ever change the cloud
- * together. A call that cannot be brought to its end, or that is to stop, is cancelled: what it created is deleted, or the
+ * together, unless they see to that themselves. A call that cannot be brought to its end, or that is to stop, is cancelled: what it created is deleted, or the
  * error says what may be left.
  */
 export async function runAttempts(target: Target, call: Call): Promise<CpiResponse> {
@@ -69,6 +79,8 @@ class Attempts {
   #resume: Record<string, unknown> | null = null;
   /** Whether a function may have begun with any attempt. */
   #isBegun = false;
+  /** Until when lost attempts that were not waited for may be at work, in milliseconds since the epoch. */
+  #lostUntil = 0;
 
   constructor(target: Target, call: Call) {
     this.#target = target;
@@ -89,6 +101,9 @@ class Attempts {
 
   async #run(): Promise<CpiResponse> {
     const end = await this.#round({ cancel: false });
+    if (end.kind === 'response' && end.response.error !== null && this.#mayMakeMore) {
+      return this.#cancelled(end.response.error.message, end.response);
+    }
     if (end.kind === 'response' && !this.#isToBeTakenBack(end.response)) {
       return end.response;
     }
@@ -111,10 +126,22 @@ class Attempts {
     return this.#isStopped && this.#marks.length > 0 && response.error === null;
   }
 
-  async #cancelled(failureReason: string | undefined): Promise<CpiResponse> {
+  /** An attempt that was lost may make something yet, of which nobody would learn. */
+  get #mayMakeMore(): boolean {
+    return this.#marks.length > 0 && Date.now() < this.#lostUntil;
+  }
+
+  /** @param answer of the function, which stands once all is taken back */
+  async #cancelled(failureReason: string | undefined, answer?: CpiResponse): Promise<CpiResponse> {
+    if (Date.now() < this.#lostUntil) {
+      await this.#waitUntil(this.#lostUntil, 'an attempt was lost');
+    }
     this.#call.log.info(`invoke ${this.#name} is cancelled`);
     const end = await this.#round({ cancel: true });
     if (end.kind === 'response' && end.response.error !== null) {
+      if (answer) {
+        return answer;
+      }
       const { message } = end.response.error;
       return failureReason === undefined ? end.response : this.#error(`${failureReason}. ${message}`);
     }
@@ -144,10 +171,14 @@ class Attempts {
           return end;
         }
         broken = 0;
+        await this.#rest(sentAt, cancel);
         continue;
       }
-      if (outcome.kind === 'lost') {
-        await this.#leaseEnd(sentAt, outcome.reason);
+      const isNotWaitedFor = outcome.kind === 'lost' && this.#call.mayOverlap === true && !cancel;
+      if (isNotWaitedFor) {
+        this.#lostUntil = Math.max(this.#lostUntil, this.#leaseEnd(sentAt));
+      } else if (outcome.kind === 'lost') {
+        await this.#waitUntil(this.#leaseEnd(sentAt), outcome.reason);
       }
       broken += 1;
       const hasBegun = this.#isBegun && outcome.kind !== 'busy';
@@ -155,7 +186,7 @@ class Attempts {
         const gaveUp = broken > 1 ? ` (gave up after ${broken} attempts)` : '';
         return { kind: 'failed', reason: `${outcome.reason}${gaveUp}` };
       }
-      if (outcome.kind === 'refused') {
+      if (outcome.kind === 'refused' || isNotWaitedFor) {
         await this.#pause(outcome.reason, broken, undefined, cancel);
       } else if (outcome.kind === 'ended') {
         this.#call.log.warn(`invoke ${outcome.reason}; trying again`);
@@ -239,12 +270,24 @@ class Attempts {
   }
 
   /** Waits even when the call is to stop: cancelling changes the cloud as well. */
-  async #leaseEnd(startedAt: number, reason: string): Promise<void> {
-    const restMs = Math.max(0, startedAt + (this.#leaseMs ?? 0) - Date.now());
+  async #waitUntil(leaseEnd: number, reason: string): Promise<void> {
+    const restMs = Math.max(0, leaseEnd - Date.now());
     this.#call.log.warn(
       `invoke ${reason}; it may still be at work, waiting ${(restMs / 1000).toFixed(1)} seconds until it cannot be`,
     );
     await sleep(restMs);
+  }
+
+  #leaseEnd(sentAt: number): number {
+    return sentAt + (this.#leaseMs ?? 0);
+  }
+
+  /** Whoever finds another attempt at work is not asked again and again. */
+  async #rest(sentAt: number, cancel: boolean): Promise<void> {
+    const restMs = sentAt + this.#limits.overlapMs - Date.now();
+    if (this.#call.mayOverlap && restMs > 0) {
+      await this.#sleep(restMs, cancel);
+    }
   }
 
   /** Ends early when the call is to stop. */
@@ -253,9 +296,13 @@ class Attempts {
     const ownMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * GROWTH ** pauses) * jitter;
     const pauseMs = Math.min(askedMs ?? ownMs, this.#limits.busyMs);
     this.#call.log.info(`invoke ${reason}; trying again after ${(pauseMs / 1000).toFixed(1)} seconds`);
+    await this.#sleep(pauseMs, cancel);
+  }
+
+  async #sleep(ms: number, cancel: boolean): Promise<void> {
     const signal = cancel ? undefined : this.#call.stopSignal;
     try {
-      await sleep(pauseMs, undefined, { ...(signal ? { signal } : {}) });
+      await sleep(ms, undefined, { ...(signal ? { signal } : {}) });
     } catch (error) {
       if (!signal?.aborted) {
         throw error;

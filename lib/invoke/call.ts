@@ -12,8 +12,9 @@ import { isRecord } from '../json.ts';
 import { Logger, type LogSink } from '../log/logger.ts';
 import { Redactor } from '../log/redactor.ts';
 import type { UploadedSoFar } from '../stemcell/upload-progress.ts';
-import { type Limits, runAttempts } from './attempts.ts';
+import { type Call, type Limits, runAttempts } from './attempts.ts';
 import { type FunctionTable, localTarget } from './local.ts';
+import { localImageOf } from './local-image.ts';
 import { isMethod } from './marks.ts';
 import type { Target } from './target.ts';
 
@@ -54,7 +55,8 @@ export async function callFunction(
     const merged = mergeContext(properties, isRecord(request.context) ? request.context : {});
     const settings = settingsFor(request.method, merged);
     const config = { cloud: { properties: sectionsForFunction(properties, settings.target) } };
-    return await runAttempts(await targetOf(settings, merged, options, log), {
+    const target = await targetOf(settings, merged, options, log);
+    const attempts: Call = {
       method: request.method,
       request: { ...request, config },
       lapMs: settings.lapMs,
@@ -63,7 +65,13 @@ export async function callFunction(
       logSink: options.logSink,
       stopSignal: options.stopSignal,
       ...(options.limits && { limits: options.limits }),
-    });
+    };
+    const path = localImageOf(request);
+    if (settings.target === 'local' || path === undefined) {
+      return await runAttempts(target, attempts);
+    }
+    const { createStagedStemcell } = await import('./staged-stemcell.ts');
+    return await createStagedStemcell(path, target, attempts, settings.bucket);
   } catch (error) {
     return failure(boshError(error) ?? defect(error), redactor);
   }

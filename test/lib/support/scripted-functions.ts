@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { functions } from '#functions/index.ts';
 import type { CpiResponse } from '#lib/cpi/response.ts';
+import type { Limits } from '#lib/invoke/attempts.ts';
 import { call } from '#lib/invoke/call.ts';
 import { directorRequest } from '../../support/cpi.ts';
 import { type Loopback, type Received, startServer } from './loopback.ts';
@@ -79,7 +80,7 @@ export interface Calls {
     method: string,
     args: unknown[],
     properties: Record<string, unknown>,
-    options?: { stopSignal?: AbortSignal; context?: Record<string, unknown> },
+    options?: { stopSignal?: AbortSignal; context?: Record<string, unknown>; limits?: Partial<Limits> },
   ): Promise<{ response: CpiResponse; lines: string[] }>;
   close(): Promise<void>;
 }
@@ -88,7 +89,7 @@ export async function startCalls(): Promise<Calls> {
   const folder = await mkdtemp(join(tmpdir(), 'cpi-calls-'));
   let files = 0;
   return {
-    call: async (method, args, properties, { stopSignal, context = {} } = {}) => {
+    call: async (method, args, properties, { stopSignal, context = {}, limits } = {}) => {
       files += 1;
       const configPath = join(folder, `cpi-${files}.json`);
       await writeFile(configPath, JSON.stringify({ cloud: { properties } }));
@@ -99,6 +100,7 @@ export async function startCalls(): Promise<Calls> {
         loadFunctions: async () => functions,
         logSink: (line) => lines.push(line),
         ...(stopSignal ? { stopSignal } : {}),
+        ...(limits ? { limits } : {}),
       });
       return { response, lines };
     },
