@@ -31,4 +31,5 @@ export const functions = {
 /** What the binary, events and operators call. */
 export const operatorFunctions = {
   stage_stemcell: () => import('./stage-stemcell.ts'),
+  delete_stemcell_image: () => import('./delete-stemcell-image.ts'),
 } satisfies Partial<Record<OperatorMethod, () => Promise<{ handler: CpiHandler }>>>;

@@ -120,6 +120,14 @@ export class Servers {
     return servers.filter((server) => server.name === name);
   }
 
+  /** Some servers of the project that were made from an image; those that boot from a volume have none. */
+  async listByImage(imageId: string, limit: number): Promise<Server[]> {
+    const { servers } = await this.#nova.get<{ servers: Server[] }>('/servers/detail', {
+      query: { image: imageId, limit },
+    });
+    return servers;
+  }
+
   /**
    * Creates a server whose name is used for nothing else, so that one whose creation was never confirmed can be found.
    * @returns the id; the server is still being built

@@ -556,6 +556,25 @@ export const computeChecks: Check[] = [
     },
   },
   {
+    name: 'listing by image finds the servers that were made from it',
+    run: async (context, cleanup) => {
+      const image = await send(
+        context,
+        post('image', '/images', { name: 'contract', disk_format: 'raw', container_format: 'bare' }),
+      );
+      const { id: imageId } = image.body as { id: string };
+      cleanup(() => send(context, remove('image', `/images/${imageId}`)));
+      const serverId = await makeServer(context, cleanup, { name: 'contract-by-image' });
+      const madeFrom = async (id: string): Promise<string[]> => {
+        const body = await done(context, get('compute', `/servers/detail?image=${id}&limit=100`), 200);
+        return (body.servers as unknown as { id: string }[]).map((one) => one.id);
+      };
+
+      expect(await madeFrom(context.cloud.image.id)).toContain(serverId);
+      expect(await madeFrom(imageId)).toEqual([]);
+    },
+  },
+  {
     name: 'metadata: POST merges, PUT replaces, limits hold',
     run: async (context, cleanup) => {
       const serverId = await makeServer(context, cleanup, { metadata: { a: '1' } });

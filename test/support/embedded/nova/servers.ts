@@ -71,7 +71,8 @@ export class Servers {
       .filter((server) => server.project_id === call.caller.projectId)
       .filter(({ updated }) => since === null || Date.parse(updated) >= Date.parse(since))
       .filter((server) => !pattern || pattern.test(server.name))
-      .filter((server) => query.get('status') === null || server.status === query.get('status'));
+      .filter((server) => query.get('status') === null || server.status === query.get('status'))
+      .filter((server) => query.get('image') === null || server.image_id === query.get('image'));
     const marker = query.get('marker');
     const start = marker === null ? 0 : found.findIndex((server) => server.id === marker) + 1;
     const page = limit ? found.slice(start, start + Number(limit)) : found.slice(start);

@@ -1,0 +1,33 @@
+import { basename } from 'node:path';
+import type { Image } from '../openstack/glance/images.ts';
+
+/** The property of images that were made by event or by hand: what of. A Director's images do not have it. */
+export const SOURCE = 'bosh_stemcell_source';
+
+/** What the property says of a path or URL: no folders, and nothing that could be secret. */
+export function sourceOf(location: string): string {
+  if (/^s3:\/\//i.test(location)) {
+    return location;
+  }
+  const url = /^https?:\/\//i.test(location) ? URL.parse(location) : null;
+  return url ? `${url.origin}${url.pathname}` : `file:${basename(location)}`;
+}
+
+export function objectSourceOf(bucket: string, key: string): string {
+  return `s3://${bucket}/${key}`;
+}
+
+/** Undefined for an image that was made in any other way. */
+export function imageSource(image: Image): string | undefined {
+  const [, value] = Object.entries(image).find(([name]) => name === SOURCE) ?? [];
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** Where the light stemcell of an object is written. @param prefix empty, or with a `/` at its end */
+export function lightKeyOf(key: string, prefix: string): string {
+  return `${lightPrefix(prefix)}light-${key.slice(key.lastIndexOf('/') + 1)}`;
+}
+
+export function lightPrefix(prefix: string): string {
+  return `${prefix}light/`;
+}
