@@ -11,16 +11,31 @@ export interface Measured {
   /** User and system. */
   cpuMs: number;
   peakMib: number;
+  /** To files, also to those that are gone by now. */
+  writtenBytes: number;
 }
 
 const ENVIRONMENT = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', HOME: '/tmp', TMPDIR: tmpdir() };
 const USAGE = fileURLToPath(new URL('usage.cjs', import.meta.url));
 
-/** Runs a program that is Node.js, or execs it, with a Director's environment. */
-export async function measured(command: string, args: string[], input: string): Promise<Measured> {
+/**
+ * Runs a program that is Node.js, or execs it, with a Director's environment.
+ * @param folder its working directory, and what its environment names as home and for temporary files
+ */
+export async function measured(
+  command: string,
+  args: string[],
+  input: string,
+  folder?: string,
+): Promise<Measured> {
   const start = performance.now();
   const child = spawn(command, args, {
-    env: { ...ENVIRONMENT, NODE_OPTIONS: `--require ${USAGE}` },
+    env: {
+      ...ENVIRONMENT,
+      ...(folder ? { HOME: folder, TMPDIR: folder } : {}),
+      NODE_OPTIONS: `--require ${USAGE}`,
+    },
+    ...(folder ? { cwd: folder } : {}),
     stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
   });
   child.stdin.end(input);
@@ -30,8 +45,8 @@ export async function measured(command: string, args: string[], input: string): 
     text(child.stdio[3] as Readable),
   ]);
   const wallMs = performance.now() - start;
-  const { cpuMs, peakKib } = JSON.parse(usage);
-  return { stdout, stderr, wallMs, cpuMs, peakMib: peakKib / 1024 };
+  const { cpuMs, peakKib, writtenBytes } = JSON.parse(usage);
+  return { stdout, stderr, wallMs, cpuMs, peakMib: peakKib / 1024, writtenBytes };
 }
 
 /** Runs a program as it is, and only looks at the clock. */

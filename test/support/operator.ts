@@ -108,6 +108,13 @@ export class Operator {
     return Buffer.from(await response.arrayBuffer());
   }
 
+  /** For programs that send an image's data themselves: where to, and with what header. */
+  async imageUpload(id: string): Promise<{ url: string; header: string }> {
+    this.#login ??= this.#authenticate();
+    const { token, urls } = await this.#login;
+    return { url: `${urls.get('image')}/v2/images/${id}/file`, header: `X-Auth-Token: ${token}` };
+  }
+
   /** Of the catalog. */
   async regions(): Promise<string[]> {
     this.#login ??= this.#authenticate();
