@@ -28,7 +28,7 @@ function configPath(): string {
 async function main(): Promise<CpiResponse> {
   const options = {
     configPath: configPath(),
-    loadFunctions: async () => (await import('#functions/index.ts')).functions,
+    loadFunctions: async () => (await import('#functions/index.ts')).localFunctions,
     logSink: log,
   };
   return answer(await readInput(), { ...options, stopSignal: stopSignal() });

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { functions } from '#functions/index.ts';
+import { deployedFunctions } from '#functions/index.ts';
 import { serverEnvironment } from '#lib/config/environment.ts';
 import { readToken } from '#lib/host/bearer-token.ts';
 import { serveFunctions } from '#lib/host/http-server.ts';
@@ -13,7 +13,7 @@ async function main(): Promise<void> {
   const { port, host, tokenPath, environmentToken } = settings();
   const token = await readToken({ path: tokenPath, fromEnvironment: environmentToken });
   const log = new Logger(writeLine, { redactor: new Redactor([token]) });
-  const server = await serveFunctions({ functions, token, port, host, log });
+  const server = await serveFunctions({ functions: deployedFunctions, token, port, host, log });
   log.info(`serving on port ${server.port}`);
 
   const stop = async () => {

@@ -1,4 +1,4 @@
-import type { CpiMethod, OperatorMethod } from '#lib/cpi/methods.ts';
+import type { CpiMethod, FunctionMethod, OperatorMethod } from '#lib/cpi/methods.ts';
 import type { CpiHandler } from '#lib/middleware/cpi-function.ts';
 
 /** What a Director calls: every CPI method's function, loaded when it is called. */
@@ -28,8 +28,16 @@ export const functions = {
   delete_network: () => import('./delete-network.ts'),
 } satisfies Record<CpiMethod, () => Promise<{ handler: CpiHandler }>>;
 
-/** What the binary, events and operators call. */
+/** What the binary, events and operators call, and a Director never does. */
 export const operatorFunctions = {
   stage_stemcell: () => import('./stage-stemcell.ts'),
   delete_stemcell_image: () => import('./delete-stemcell-image.ts'),
 } satisfies Partial<Record<OperatorMethod, () => Promise<{ handler: CpiHandler }>>>;
+
+/** On every platform that functions run on. */
+export const deployedFunctions = { ...functions, ...operatorFunctions };
+
+/** In the binary's own process: what reads files of its machine is not deployed. */
+export const localFunctions = {
+  ...deployedFunctions,
+} satisfies Partial<Record<FunctionMethod, () => Promise<{ handler: CpiHandler }>>>;

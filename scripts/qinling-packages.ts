@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Plugin } from 'esbuild';
 import { type Zippable, zipSync } from 'fflate';
-import { functions } from '../functions/index.ts';
+import { deployedFunctions } from '../functions/index.ts';
 import { leanAxios } from './lean-axios.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -31,7 +31,7 @@ export const main = qinlingMain('${name.replaceAll('-', '_')}', handler);`;
  */
 export async function packageForQinling(
   folder: string,
-  methods: readonly string[] = Object.keys(functions),
+  methods: readonly string[] = Object.keys(deployedFunctions),
 ): Promise<string[]> {
   const names = methods.map((method) => method.replaceAll('_', '-'));
   const { outputFiles } = await build({
