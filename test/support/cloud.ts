@@ -33,6 +33,16 @@ export interface CloudDescription {
   flavors: Record<'m1.tiny' | 'm1.small' | 'm1.medium' | 'm1.ephemeral', string>;
   availability_zones: string[];
   keypair: string;
+  /** Only where the cloud has an object store. */
+  s3?: S3Description;
+}
+
+/** Where an object store speaks S3, in path style. It has a bucket `bosh`. */
+export interface S3Description {
+  endpoint: string;
+  region: string;
+  access_key: string;
+  secret_key: string;
 }
 
 export type ServiceName =
