@@ -2,6 +2,7 @@ import type { Resume } from '../lap/lap.ts';
 import type { Redactor } from '../log/redactor.ts';
 import { OpenStackError, RegionRequiredError } from '../openstack/errors.ts';
 import { RegistryError } from '../registry/client.ts';
+import { S3Error } from '../s3/errors.ts';
 import { BoshError, CloudError, CpiError } from './errors.ts';
 
 /** https://bosh.io/docs/cpi-api-rpc/#response */
@@ -38,7 +39,7 @@ export function pending({ reason, resume }: Pending['pending'], log = ''): Pendi
   return { pending: { reason, resume }, log };
 }
 
-/** The only bridge from errors of OpenStack and the registry to those of BOSH; undefined for a defect of the CPI. */
+/** The only bridge from errors of OpenStack, the registry and S3 to those of BOSH; undefined for a defect of the CPI. */
 export function boshError(error: unknown): BoshError | undefined {
   if (error instanceof BoshError) {
     return error;
@@ -46,7 +47,7 @@ export function boshError(error: unknown): BoshError | undefined {
   if (error instanceof RegionRequiredError) {
     return new CpiError(error.message, { cause: error });
   }
-  if (error instanceof OpenStackError || error instanceof RegistryError) {
+  if (error instanceof OpenStackError || error instanceof RegistryError || error instanceof S3Error) {
     return new CloudError(error.message, { cause: error });
   }
   return undefined;
