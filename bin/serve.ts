@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { deployedFunctions } from '#functions/index.ts';
 import { serverEnvironment } from '#lib/config/environment.ts';
-import { readToken } from '#lib/host/bearer-token.ts';
+import { readToken } from '#lib/host/caller-token.ts';
 import { serveFunctions } from '#lib/host/http-server.ts';
 import { Logger } from '#lib/log/logger.ts';
 import { Redactor } from '#lib/log/redactor.ts';

@@ -6,7 +6,7 @@ import type { FunctionTable } from '../invoke/local.ts';
 import { isRecord } from '../json.ts';
 import type { Logger } from '../log/logger.ts';
 import type { HttpAnswer } from '../middleware/http-event.ts';
-import { bearerCheck } from './bearer-token.ts';
+import { tokenCheck } from './caller-token.ts';
 
 /** As much as Lambda takes. */
 const MAX_BODY_BYTES = 6 * 1024 * 1024;
@@ -19,7 +19,7 @@ const HEALTH_PATHS: ReadonlySet<string> = new Set(['/healthz', '/_/health', '/_/
 
 export interface ServerOptions {
   functions: FunctionTable;
-  /** What callers must bring as a bearer token. */
+  /** What callers must bring, as a bearer token or as a password. */
   token: string;
   /** 0 takes a free one. */
   port: number;
@@ -42,7 +42,7 @@ export interface FunctionServer {
  */
 export async function serveFunctions(options: ServerOptions): Promise<FunctionServer> {
   const { port, host, log, receiveTimeoutMs = RECEIVE_TIMEOUT_MS } = options;
-  const isAuthorized = bearerCheck(options.token);
+  const isAuthorized = tokenCheck(options.token);
   let isClosing = false;
 
   const onRequest = async (request: IncomingMessage, response: ServerResponse) => {

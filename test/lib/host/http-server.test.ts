@@ -132,7 +132,9 @@ describe('the server of functions', () => {
     ['a longer token', { authorization: `Bearer ${TOKEN}x` }],
     ['a shorter token', { authorization: `Bearer ${TOKEN.slice(1)}` }],
     ['an empty token', { authorization: 'Bearer ' }],
-    ['another scheme', { authorization: `Basic ${Buffer.from(`x:${TOKEN}`).toString('base64')}` }],
+    ['another scheme', { authorization: `Digest ${TOKEN}` }],
+    ['a wrong password', { authorization: basic('ceph', `${TOKEN}x`) }],
+    ['the token as a user', { authorization: basic(TOKEN, '') }],
     ['the token alone', { authorization: TOKEN }],
   ])('refuses %s without a word on why, and calls nothing', async (_, headers) => {
     let calls = 0;
@@ -153,6 +155,14 @@ describe('the server of functions', () => {
     expect(response.headers.get('www-authenticate')).toBe('Bearer');
     expect(await response.json()).toEqual({ message: 'Unauthorized' });
     expect(calls).toBe(0);
+  });
+
+  it('takes the token as the password of any user, from who can send nothing else', async () => {
+    const server = await serve();
+
+    const reply = await post(server, { headers: { authorization: basic('ceph', TOKEN) } });
+
+    expect(reply.status).toBe(200);
   });
 
   it('takes the scheme in any case', async () => {
@@ -380,3 +390,7 @@ describe('the server of functions, with a cloud', () => {
     });
   });
 });
+
+function basic(user: string, password: string): string {
+  return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
+}

@@ -31,13 +31,26 @@ async function tokenOf(path: string): Promise<string> {
   return text.trim();
 }
 
-/** Whether an Authorization header brings the token; takes the same time for every wrong one, whatever its length. */
-export function bearerCheck(token: string): (authorization: string | undefined) => boolean {
+/**
+ * Whether an Authorization header brings the token, as a bearer token or, from who can send nothing else, as the password of any
+ * user; takes the same time for every wrong one, whatever its length.
+ */
+export function tokenCheck(token: string): (authorization: string | undefined) => boolean {
   const expected = digest(token);
   return (authorization = '') => {
-    const given = /^bearer +(\S+) *$/i.exec(authorization)?.[1];
+    const given = tokenIn(authorization);
     return timingSafeEqual(digest(given ?? ''), expected) && given !== undefined;
   };
+}
+
+/** https://www.rfc-editor.org/rfc/rfc6750#section-2.1 and https://www.rfc-editor.org/rfc/rfc7617#section-2 */
+function tokenIn(authorization: string): string | undefined {
+  const [, scheme = '', value = ''] = /^(bearer|basic) +(\S+) *$/i.exec(authorization) ?? [];
+  if (scheme.toLowerCase() !== 'basic') {
+    return value || undefined;
+  }
+  const [, password] = /^[^:]*:(.*)$/s.exec(Buffer.from(value, 'base64').toString('utf8')) ?? [];
+  return password;
 }
 
 function digest(text: string): Buffer {

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readToken } from '#lib/host/bearer-token.ts';
+import { readToken } from '#lib/host/caller-token.ts';
 
 let folder: string;
 
