@@ -71,7 +71,7 @@ async function sweep(store: ObjectStore, { lap, log, stemcells }: StagingContext
       await lap.hold();
       if (ageMs > KEPT_MS) {
         await store.delete(key);
-        log.info(`staged '${key}' is ${Math.floor(ageMs / 3_600_000)} hours old: deleted`);
+        log.info(`staged '${key}' is ${Math.round(ageMs / 3_600_000)} hours old: deleted`);
       }
     }
   } catch (error) {

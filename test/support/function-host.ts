@@ -1,10 +1,9 @@
 /** A process with functions as a platform would have it: its environment is theirs. Events come and answers go by IPC. */
-import { functions } from '#functions/index.ts';
-import type { CpiMethod } from '#lib/cpi/methods.ts';
+import { deployedFunctions } from '#functions/index.ts';
 
 export interface HostedCall {
   id: number;
-  method: CpiMethod;
+  method: keyof typeof deployedFunctions;
   event: unknown;
   /** As the binary's local target does it. */
   isInProcess: boolean;
@@ -21,7 +20,7 @@ process.on('message', async ({ id, method, event, isInProcess }: HostedCall) => 
   const reply = (answer: Omit<HostedAnswer, 'id'>) => process.send?.({ id, ...answer });
   try {
     const context = { functionName: method, ...(isInProcess ? { inProcess: { logSink: () => {} } } : {}) };
-    const { handler } = await functions[method]();
+    const { handler } = await deployedFunctions[method]();
     reply({ answer: await handler(event, context) });
   } catch (error) {
     reply({ failure: error instanceof Error ? (error.stack ?? error.message) : String(error) });

@@ -1,14 +1,17 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
-import type { CpiMethod } from '#lib/cpi/methods.ts';
 import type { CpiResponse } from '#lib/cpi/response.ts';
-import type { HostedAnswer } from './function-host.ts';
+import type { HostedAnswer, HostedCall } from './function-host.ts';
 
 /** Deployed functions, in a process of their own. */
 export interface FunctionProcess {
   /** @throws for an error that the function did not answer */
-  invoke(method: CpiMethod, event: unknown, options?: { isInProcess: boolean }): Promise<CpiResponse>;
+  invoke(
+    method: HostedCall['method'],
+    event: unknown,
+    options?: { isInProcess: boolean },
+  ): Promise<CpiResponse>;
   /** @returns all that the process wrote */
   close(): Promise<string>;
 }
