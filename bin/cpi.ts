@@ -7,6 +7,7 @@ import { readInput } from '#lib/invoke/read-input.ts';
 import { Redactor } from '#lib/log/redactor.ts';
 
 let isAnswered = false;
+const loadFunctions = async () => (await import('#functions/index.ts')).localFunctions;
 
 /** BOSH takes exactly one JSON document from stdout, and ignores the exit status. */
 function respond(response: CpiResponse): void {
@@ -16,22 +17,21 @@ function respond(response: CpiResponse): void {
   }
 }
 
-function configPath(): string {
-  try {
-    const { values } = parseArgs({ options: { config: { type: 'string' } } });
-    return values.config ?? DEFAULT_CONFIG_PATH;
-  } catch (cause) {
-    throw new CpiError('Usage: cpi [--config FILE] < request.json', { cause });
+async function main(): Promise<CpiResponse> {
+  const configPath = directorsConfigPath();
+  if (configPath === undefined) {
+    const { operate } = await import('#lib/operator/operate.ts');
+    process.exit(await operate(process.argv.slice(2), process, loadFunctions));
   }
+  return answer(await readInput(), { configPath, loadFunctions, logSink: log, stopSignal: stopSignal() });
 }
 
-async function main(): Promise<CpiResponse> {
-  const options = {
-    configPath: configPath(),
-    loadFunctions: async () => (await import('#functions/index.ts')).localFunctions,
-    logSink: log,
-  };
-  return answer(await readInput(), { ...options, stopSignal: stopSignal() });
+function directorsConfigPath(): string | undefined {
+  try {
+    return parseArgs({ options: { config: { type: 'string' } } }).values.config ?? DEFAULT_CONFIG_PATH;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Only from here on is there something to bring to an end. */

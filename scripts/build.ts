@@ -23,6 +23,7 @@ const options: BuildOptions = {
 // needs nothing of them, and the AWS SDK is needed by a deployed function's caller only, and for stemcells in a bucket.
 const onDemand: Record<string, string> = {
   '#functions/index.ts': 'functions/index.ts',
+  '#lib/operator/operate.ts': 'lib/operator/operate.ts',
   './call.ts': 'lib/invoke/call.ts',
   './lambda.ts': 'lib/invoke/lambda.ts',
   './http.ts': 'lib/invoke/http.ts',

@@ -133,9 +133,18 @@ export class UploadProgress {
 }
 
 /** `main image of ubuntu/1: 42 % of 2048.0 MB, 123.4 MB/s` */
-export function describeProgress({ what, bytes, totalBytes, bytesPerSecond }: UploadedSoFar): string {
-  const percent = totalBytes === 0 ? 100 : Math.floor((bytes / totalBytes) * 100);
-  return `${what}: ${percent} % of ${megabytes(totalBytes)} MB, ${megabytes(bytesPerSecond)} MB/s`;
+export function describeProgress(soFar: UploadedSoFar): string {
+  return `${soFar.what}: ${describeAmount(soFar)}`;
+}
+
+/** `42 % of 2048.0 MB, 123.4 MB/s` */
+export function describeAmount(soFar: UploadedSoFar): string {
+  const { totalBytes, bytesPerSecond } = soFar;
+  return `${percentOf(soFar)} % of ${megabytes(totalBytes)} MB, ${megabytes(bytesPerSecond)} MB/s`;
+}
+
+export function percentOf({ bytes, totalBytes }: UploadedSoFar): number {
+  return totalBytes === 0 ? 100 : Math.floor((bytes / totalBytes) * 100);
 }
 
 function megabytes(bytes: number): string {
