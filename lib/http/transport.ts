@@ -83,15 +83,19 @@ export class Transport {
 
   /**
    * Reads what is at a URL, as far as it is asked for: a reader may be as slow as it likes, so that the time between two pieces
-   * is for the reader to limit. Redirects are followed as by `send`. Any status is an answer.
+   * is for the reader to limit. Redirects are followed as by `send`, but never from HTTPS to HTTP. Any status is an answer.
    * @throws {ConnectionError} when there is no answer
    */
   async download(url: string, headers: Record<string, string> = {}): Promise<HttpDownload> {
     let current: HttpRequest = { method: 'GET', url, headers };
     let response = await this.#open(current);
     for (let hop = 0; hop < MAX_REDIRECTS && isRedirect(current, response); hop++) {
+      const next = redirected(current, response);
+      if (/^https:/i.test(url) && !/^https:/i.test(next.url)) {
+        return response;
+      }
       response.data.destroy();
-      current = redirected(current, response);
+      current = next;
       response = await this.#open(current);
     }
     return response;

@@ -13,9 +13,9 @@ const SECRET_HEADERS = new Set([
 
 const SECRET_KEY =
   /pass(word|wd|phrase)|secret|api_?key|token|private_?key|adminpass|user_?data|personality|mbus|blobstore|credential|certificate_authority|^ca(_cert)?$|^cert$|^env$/i;
-const SECRET_QUERY = /^(.*signature|.*token|.*password|.*secret|.*credential|temp_url_sig)$/i;
+const SECRET_QUERY = /^(.*signature|.*token|.*password|.*secret|.*credential|(temp_url_)?sig)$/i;
 const SECRET_IN_QUERY =
-  /([?&](?:[\w.-]*(?:signature|token|password|secret|credential)|temp_url_sig)=)[^&\s"'<>#]+/gi;
+  /([?&](?:[\w.-]*(?:signature|token|password|secret|credential)|(?:temp_url_)?sig)=)[^&\s"'<>#]+/gi;
 const USER_INFO = /(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/?#"'<>]+@/gi;
 
 /** Removes secrets from everything that is logged or reported. Pure: it keeps nothing but the list of literal secrets. */

@@ -103,7 +103,12 @@ export function objectSource({ bucket, key }: ObjectLocation, context: SourceCon
 }
 
 function urlSource(url: string, context: SourceContext): Source {
-  const name = context.log.redactor.url(url);
+  const parsed = URL.parse(url);
+  if (!parsed) {
+    throw new CpiError('The URL of a stemcell is no valid URL');
+  }
+  // The rest may be secret.
+  const name = `${parsed.origin}${parsed.pathname}`;
   const failed = (error: Error) => new SourceError(name, error.message, { cause: error, isRetryable: true });
   return {
     name,
@@ -112,7 +117,8 @@ function urlSource(url: string, context: SourceContext): Source {
         const { status, reason, data } = await context.download(url);
         if (status !== 200) {
           data.destroy();
-          throw new SourceError(name, `${status} ${reason}`.trim(), { isRetryable: isPassing(status) });
+          const why = status < 400 ? '; redirects must lead to HTTPS, and to an end' : '';
+          throw new SourceError(name, `${status} ${reason}${why}`, { isRetryable: isPassing(status) });
         }
         return impatient(data, failed, context);
       } catch (error) {

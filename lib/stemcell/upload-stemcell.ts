@@ -176,7 +176,7 @@ class Upload {
       totalBytes: file.bytes,
       endsAt: lap.uploadsEndAt,
       log,
-      listeners: [(soFar) => this.#status?.report(id, soFar), (soFar) => onProgress?.(soFar)],
+      listeners: [(soFar) => this.#status?.report(this.#ids.get('main') ?? id, soFar), (soFar) => onProgress?.(soFar)],
       stop: (error) => data.destroy(error),
     });
     lap.signal.addEventListener('abort', () => progress.end(), { once: true });

@@ -69,6 +69,7 @@ describe('Redactor', () => {
         'http://h/p?temp_url_sig=a&temp_url_expires=5',
         'http://h/p?temp_url_sig=<redacted>&temp_url_expires=5',
       ],
+      ['http://h/p?sig=a&sigil=b', 'http://h/p?sig=<redacted>&sigil=b'],
       ['http://h/p?PASSWORD=a', 'http://h/p?PASSWORD=<redacted>'],
       ['http://h/p?X-Amz-Security-Token=a', 'http://h/p?X-Amz-Security-Token=<redacted>'],
       ['http://u:p@h/p', 'http://<redacted>@h/p'],
