@@ -90,8 +90,16 @@ export type Fault =
   | { status: number; body?: unknown; headers?: Record<string, string>; afterForwarding: true }
   /** Connection reset before the cloud saw the request, or after the cloud carried it out; and what is done just before. */
   | { reset: 'before' | 'after'; first?: () => Promise<void> }
+  /** Answered by the injector when it has this many bytes of the request's body, of which it reads no more: 0 for its head alone. */
+  | { status: number; body?: unknown; headers?: Record<string, string>; afterBytes: number }
   /** Connection reset after this many bytes of the request's body arrived. */
   | { resetAfterBytes: number }
+  /** No more than this many bytes of the request's body are read. */
+  | { stallAfterBytes: number }
+  /** One byte of the request's body reaches the cloud as another one. */
+  | { flippedByte: number }
+  /** Done when the cloud has this many bytes of the request's body; the others come once it is done. */
+  | { atByte: number; meanwhile: () => unknown }
   /** Answer is held back this long. */
   | { delayMs: number }
   /** Real answer, with its JSON body changed: states that a healthy cloud does not give. */

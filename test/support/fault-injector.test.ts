@@ -203,6 +203,45 @@ describe('fault injector', () => {
       expect((await upload(imageId, new Uint8Array(5))).status).toBe(204);
     });
 
+    it.each([0, 100_000, 4_999_999])('changes byte %i of an upload', async (at) => {
+      const imageId = await queuedImage();
+      injector.inject({ match: { path: /\/file$/ }, fault: { flippedByte: at } });
+
+      await upload(imageId, new Uint8Array(5_000_000));
+
+      const expected = Buffer.alloc(5_000_000);
+      expected[at] = 1;
+      expect(cloud.imageBytes.get(imageId)?.equals(expected)).toBe(true);
+    });
+
+    it.each([0, 100_000, 5_000_000])('answers an upload after %i bytes of it', async (afterBytes) => {
+      const imageId = await queuedImage();
+      injector.inject({ match: { path: /\/file$/ }, fault: { status: 413, afterBytes } });
+
+      await upload(imageId, new Uint8Array(5_000_000)).catch(() => {});
+
+      expect(injector.requests.at(-1)).toMatchObject({ status: 413 });
+      expect(injector.requests.at(-1)?.bodyBytes).toBeGreaterThanOrEqual(afterBytes);
+      expect(injector.requests.at(-1)?.bodyBytes).toBeLessThan(afterBytes + 100_000);
+      expect(cloud.images.get(imageId)?.status).toBe('queued');
+    });
+
+    it('lets something happen while the cloud has a part of an upload', async () => {
+      const imageId = await queuedImage();
+      const seen: unknown[] = [];
+      const meanwhile = async () => {
+        await expect.poll(() => cloud.images.get(imageId)?.status).toBe('saving');
+        seen.push(cloud.images.get(imageId)?.status);
+      };
+      injector.inject({ match: { path: /\/file$/ }, fault: { atByte: 65_536, meanwhile } });
+
+      const { status } = await upload(imageId, new Uint8Array(200_000));
+
+      expect(status).toBe(204);
+      expect(seen).toEqual(['saving']);
+      expect(cloud.imageBytes.get(imageId)).toHaveLength(200_000);
+    });
+
     it('holds an answer back', async () => {
       injector.inject({ match: { when: ({ query }) => query === 'limit=1' }, fault: { delayMs: 100 } });
       const order: string[] = [];

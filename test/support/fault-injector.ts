@@ -1,7 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
 import type { Fault, FaultInjector, FaultRule, RecordedRequest } from './cloud.ts';
 import { type Answer, Backend, bytesOf } from './fault-injector/backend.ts';
+import { distorted, firstBytes } from './fault-injector/distorted.ts';
 import { type Mount, Mounts, pathBelowVersion } from './fault-injector/mounts.ts';
 
 interface Target {
@@ -58,9 +60,11 @@ class Injector {
     this.registryUrl = target.registryUrl === undefined ? '' : `${url}/registry`;
     this.#server = server;
     this.#mounts = new Mounts(url, target);
-    server.on('request', (request, response) => {
+    const onRequest = (request: IncomingMessage, response: ServerResponse) => {
       this.#handle(request, response).catch(() => cut(request));
-    });
+    };
+    server.on('request', onRequest);
+    server.on('checkContinue', onRequest);
   }
 
   inject(...rules: FaultRule[]): void {
@@ -142,11 +146,22 @@ class Injector {
 
   async #carryOut(exchange: Exchange, faults: Fault[]): Promise<void> {
     const { record, request, response } = exchange;
+    const count = (bytes: number) => {
+      record.bodyBytes += bytes;
+    };
     const fault = faults.find((candidate) => !('delayMs' in candidate)) ?? { delayMs: 0 };
     const delay = faults.reduce((sum, each) => sum + ('delayMs' in each ? each.delayMs : 0), 0);
     if ('reset' in fault && fault.reset === 'before') {
       await fault.first?.();
       cut(request);
+      return;
+    }
+    if (request.headers.expect !== undefined && !('afterBytes' in fault && fault.afterBytes === 0)) {
+      response.writeContinue();
+    }
+    if ('afterBytes' in fault) {
+      await firstBytes(chunksOf(request), fault.afterBytes, count);
+      give(record, response, { ...fault, headers: { ...fault.headers, connection: 'close' } });
       return;
     }
     if ('status' in fault && !('afterForwarding' in fault)) {
@@ -158,7 +173,7 @@ class Injector {
     }
     let answer: Answer;
     try {
-      answer = await this.#forward(exchange, 'resetAfterBytes' in fault ? fault.resetAfterBytes : undefined);
+      answer = await this.#forward(exchange, fault);
     } catch {
       cut(request);
       return;
@@ -175,12 +190,15 @@ class Injector {
     }
   }
 
-  #forward({ url, request, body, record }: Exchange, limit = Number.POSITIVE_INFINITY): Promise<Answer> {
-    const passing = (bytes: number): boolean => {
-      record.bodyBytes = body ? body.length : record.bodyBytes + bytes;
-      return record.bodyBytes < limit;
+  #forward({ url, request, body, record }: Exchange, fault: Fault): Promise<Answer> {
+    const pieces = () => {
+      record.bodyBytes = 0;
+      const chunks = body ? Readable.from(body.length > 0 ? [body] : []) : chunksOf(request);
+      return distorted(request, chunks, fault, (bytes) => {
+        record.bodyBytes += bytes;
+      });
     };
-    return this.#backend.forward({ url, request, body, passing });
+    return this.#backend.forward({ url, request, body, pieces });
   }
 
   #passOn(
@@ -260,10 +278,15 @@ function isStream({ method, headers }: IncomingMessage): boolean {
 
 async function drained(request: IncomingMessage, record: RecordedRequest): Promise<void> {
   if (!request.complete) {
-    for await (const chunk of request as AsyncIterable<Buffer>) {
+    for await (const chunk of chunksOf(request)) {
       record.bodyBytes += chunk.length;
     }
   }
+}
+
+/** What is not read of it stays where it is, and the connection open for an answer. */
+function chunksOf(request: IncomingMessage): AsyncIterable<Buffer> {
+  return request.iterator({ destroyOnReturn: false });
 }
 
 function isJson(type: unknown): boolean {

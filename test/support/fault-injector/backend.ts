@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events';
 import {
   type ClientRequest,
   Agent as HttpAgent,
@@ -20,8 +21,8 @@ export interface Forwarded {
   request: IncomingMessage;
   /** The body, unless it flows. */
   body: Buffer | undefined;
-  /** Told how much of a flowing body went by; says whether to cut it here. */
-  passing: (bytes: number) => boolean;
+  /** What the cloud gets of the body, piece by piece. An error cuts the connection. */
+  pieces: () => AsyncIterable<Buffer>;
 }
 
 const hopByHop = new Set([
@@ -61,7 +62,7 @@ export class Backend {
     this.#https.destroy();
   }
 
-  #send({ url, request, body, passing }: Forwarded): Promise<Answer> {
+  #send({ url, request, pieces }: Forwarded): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const outgoing = this.#open(new URL(url), request);
       outgoing.on('error', (error) => {
@@ -73,7 +74,6 @@ export class Backend {
           // A refusal before the end of an upload: the rest is read and dropped, and the connection to the
           // cloud, which still waits for it, is of no more use.
           if (!request.complete) {
-            request.resume();
             outgoing.destroy();
           }
           resolve({
@@ -84,15 +84,10 @@ export class Backend {
           });
         }, reject);
       });
-      if (body) {
-        if (passing(body.length)) {
-          outgoing.end(body);
-        } else {
-          outgoing.destroy(new Error('cut by the fault injector'));
-        }
-        return;
-      }
-      stream(request, outgoing, passing);
+      flow(pieces(), outgoing).catch((error: Error) => {
+        outgoing.destroy();
+        reject(error);
+      });
     });
   }
 
@@ -104,31 +99,32 @@ export class Backend {
   }
 }
 
-function stream(
-  request: IncomingMessage,
-  outgoing: ClientRequest,
-  passing: (bytes: number) => boolean,
-): void {
-  let answered = false;
-  outgoing.on('response', () => {
-    answered = true;
+/** What comes after the answer is read all the same, and dropped. */
+async function flow(pieces: AsyncIterable<Buffer>, outgoing: ClientRequest): Promise<void> {
+  let isAnswered = false;
+  outgoing.once('response', () => {
+    isAnswered = true;
   });
-  request.on('data', (chunk: Buffer) => {
-    if (!passing(chunk.length)) {
-      outgoing.destroy(new Error('cut by the fault injector'));
-    } else if (!answered && !outgoing.write(chunk)) {
-      request.pause();
+  for await (const piece of pieces) {
+    if (!isAnswered && !outgoing.destroyed && !outgoing.write(piece)) {
+      await nextOf(outgoing, 'drain', 'response', 'close');
     }
-  });
-  outgoing.on('drain', () => request.resume());
-  request.on('end', () => {
-    if (!answered) {
-      outgoing.end();
-    }
-  });
-  request.on('close', () => {
-    if (!request.complete) {
-      outgoing.destroy(new Error('the client went away'));
+  }
+  if (!isAnswered) {
+    outgoing.end();
+  }
+}
+
+function nextOf(emitter: EventEmitter, ...events: string[]): Promise<void> {
+  return new Promise((resolve) => {
+    const onAny = () => {
+      for (const event of events) {
+        emitter.off(event, onAny);
+      }
+      resolve();
+    };
+    for (const event of events) {
+      emitter.on(event, onAny);
     }
   });
 }
