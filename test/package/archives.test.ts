@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { unzipSync } from 'fflate';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { functions } from '#functions/index.ts';
+import { deployedFunctions } from '#functions/index.ts';
 import type { CpiResponse } from '#lib/cpi/response.ts';
 import { embeddedStage, type Stage } from '../acceptance/stage.ts';
 import { startServer } from '../lib/support/loopback.ts';
@@ -22,7 +22,7 @@ process.stdout.write(JSON.stringify([...Object.keys(require.cache), ...builtIn])
 const INVOKE = `require(process.argv[1]).handler(JSON.parse(process.argv[2]), {})
   .then((answer) => process.stdout.write(JSON.stringify(answer)));`;
 
-const names = Object.keys(functions).map((method) => method.replaceAll('_', '-'));
+const names = Object.keys(deployedFunctions).map((method) => method.replaceAll('_', '-'));
 let folder: string;
 
 beforeAll(async () => {

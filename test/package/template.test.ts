@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { functions as table } from '#functions/index.ts';
+import { deployedFunctions, functions } from '#functions/index.ts';
 import { type Resource, resourcesOf } from './cloudformation.ts';
 
 const run = promisify(execFile);
@@ -22,7 +22,10 @@ const NETWORK_INTERFACE_ACTIONS = [
   'ec2:UnassignPrivateIpAddresses',
 ];
 
-const names = Object.keys(table).map((method) => method.replaceAll('_', '-'));
+const kebabCase = (method: string) => method.replaceAll('_', '-');
+const names = Object.keys(deployedFunctions).map(kebabCase);
+/** What the binary invokes. */
+const invoked = [...Object.keys(functions).map(kebabCase), 'stage-stemcell', 'delete-stemcell-image'];
 
 /** Seconds, and MiB. */
 const limits: Record<string, [timeout: number, memory: number]> = {
@@ -49,6 +52,8 @@ const limits: Record<string, [timeout: number, memory: number]> = {
   'delete-snapshot': [900, 512],
   'create-network': [180, 512],
   'delete-network': [180, 512],
+  'stage-stemcell': [180, 256],
+  'delete-stemcell-image': [180, 512],
 };
 
 /** What one `serverless package` would deploy. */
@@ -117,6 +122,23 @@ const mayGetParameter = (name: string) => ({
   Action: 'ssm:GetParameters',
   Resource: `arn:aws:ssm:eu-central-1:123456789012:parameter${name}`,
 });
+
+const BUCKET = 'arn:aws:s3:::stemcells-of-bosh';
+const mayList = { Effect: 'Allow', Action: 's3:ListBucket', Resource: BUCKET };
+const may = (action: string, ...keys: string[]) => {
+  const resources = keys.map((key) => `${BUCKET}/${key}`);
+  return { Effect: 'Allow', Action: `s3:${action}`, Resource: keys.length === 1 ? resources[0] : resources };
+};
+/** What is allowed on the bucket of stemcells. */
+const bucketStatements: Record<string, object[]> = {
+  'create-stemcell': [mayList, may('GetObject', '*'), may('PutObject', '*staged/*/image.status.json')],
+  'stage-stemcell': [mayList, may('PutObject', '*staged/*/image'), may('DeleteObject', '*staged/*')],
+  'delete-stemcell-image': [
+    mayList,
+    may('GetObject', '*.status.json'),
+    may('DeleteObject', '*.status.json', '*light/light-*.tgz'),
+  ],
+};
 
 describe('the CloudFormation template', () => {
   let stack: Stack;
@@ -221,7 +243,7 @@ describe('the CloudFormation template', () => {
       {
         Effect: 'Allow',
         Action: ['lambda:InvokeFunction'],
-        Resource: names.map(
+        Resource: invoked.map(
           (name) => `arn:aws:lambda:eu-central-1:123456789012:function:bosh-openstack-cpi-${name}`,
         ),
       },
@@ -245,6 +267,7 @@ describe('the CloudFormation template with all parameters', () => {
       `prefix=${LONG_PREFIX}`,
       'configStore=secret',
       `configKey=${KEY}`,
+      'stemcellBucket=stemcells-of-bosh',
       'subnetIds=subnet-a,subnet-b',
       'securityGroupIds=sg-a',
       'concurrency=2',
@@ -272,7 +295,7 @@ describe('the CloudFormation template with all parameters', () => {
     );
   });
 
-  it('lets them read the secret with its key, and Lambda, but not their code, connect them', () => {
+  it('lets them read the secret with its key, Lambda, but not their code, connect them, and some use the bucket', () => {
     const configured = [
       mayGetParameter('/aws/reference/secretsmanager/bosh/openstack-cpi'),
       {
@@ -305,7 +328,14 @@ describe('the CloudFormation template with all parameters', () => {
 
     expect(stack.statements()).toEqual(
       Object.fromEntries(
-        names.map((name) => [name, [mayLog(LONG_PREFIX + name), ...(name === 'info' ? [] : configured)]]),
+        names.map((name) => [
+          name,
+          [
+            mayLog(LONG_PREFIX + name),
+            ...(bucketStatements[name] ?? []),
+            ...(name === 'info' ? [] : configured),
+          ],
+        ]),
       ),
     );
   });
