@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { functions } from '#functions/index.ts';
 import type { CpiMethod } from '#lib/cpi/methods.ts';
 import { embeddedStage, type Stage } from './acceptance/stage.ts';
-import { type StemcellArchive, stemcellArchive } from './acceptance/stemcell-archive.ts';
+import { qcow2Data, type StemcellArchive, stemcellArchive } from './acceptance/stemcell-archive.ts';
 import { finished } from './support/cpi.ts';
 import {
   type Expectation,
@@ -19,7 +19,7 @@ let archive: StemcellArchive;
 
 beforeAll(async () => {
   stage = await embeddedStage();
-  archive = await stemcellArchive({ 'root.img': Buffer.from('a root image') });
+  archive = await stemcellArchive({ 'root.img': qcow2Data() });
 });
 
 afterEach(() => stage.embedded?.restore());

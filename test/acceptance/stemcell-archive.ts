@@ -46,3 +46,8 @@ export const stemcellProperties = {
 };
 
 export const stemcellName = `${stemcellProperties.name}/${stemcellProperties.version}`;
+
+/** The header of a qcow2 image, version 3, without a backing file: as much of it as anybody looks at. */
+export function qcow2Data(): Buffer {
+  return Buffer.concat([Buffer.from('QFI\xfb\0\0\0\x03', 'latin1'), Buffer.alloc(104)]);
+}

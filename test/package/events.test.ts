@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { CpiMethod } from '#lib/cpi/methods.ts';
 import type { CpiResponse } from '#lib/cpi/response.ts';
 import { embeddedStage, type Stage } from '../acceptance/stage.ts';
-import { type StemcellArchive, stemcellArchive } from '../acceptance/stemcell-archive.ts';
+import { qcow2Data, type StemcellArchive, stemcellArchive } from '../acceptance/stemcell-archive.ts';
 import {
   type Expectation,
   eventConfiguration,
@@ -34,7 +34,7 @@ let server: LambdaInvokeServer;
 
 beforeAll(async () => {
   stage = await embeddedStage();
-  archive = await stemcellArchive({ 'root.img': Buffer.from('a root image') });
+  archive = await stemcellArchive({ 'root.img': qcow2Data() });
   folder = await mkdtemp(join(tmpdir(), 'cpi-packaged-'));
   bundles = await bundleFunctions();
   environments = new ExecutionEnvironments(bundles);
