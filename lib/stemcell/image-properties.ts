@@ -2,6 +2,7 @@ import type { ArgumentsOf } from '../cpi/arguments/index.ts';
 import { cut, plainText } from '../cpi/metadata.ts';
 import type { Logger } from '../log/logger.ts';
 import { RESERVED_IMAGE_PROPERTIES } from '../openstack/glance/images.ts';
+import { SOURCE } from './image-source.ts';
 
 export type StemcellProperties = ArgumentsOf['create_stemcell'][1];
 
@@ -17,7 +18,14 @@ const KNOWN = new Set([
   'vmware_ostype',
 ]);
 const PASSED_ON = /^(hw_|os_|img_|vmware_|hypervisor_type$)/;
-const OUR_PROPERTIES = ['bosh_cpi_invocation', 'bosh_cpi_role', 'kernel_id', 'ramdisk_id', 'stemcell'];
+const OUR_PROPERTIES = [
+  'bosh_cpi_invocation',
+  'bosh_cpi_role',
+  SOURCE,
+  'kernel_id',
+  'ramdisk_id',
+  'stemcell',
+];
 
 /** The image properties that a stemcell asks for, as strings. */
 export function stemcellImageProperties(properties: StemcellProperties): Record<string, string> {

@@ -4,7 +4,7 @@ import { pack } from 'tar-stream';
 import { type Document, isMap, isScalar, isSeq, Scalar, YAMLMap, YAMLSeq } from 'yaml';
 import { LIGHT_FORMAT, MANIFEST_FILE, manifestDocument, type StemcellManifest } from './manifest.ts';
 
-const IMAGE_FILE = 'image';
+export const IMAGE_FILE = 'image';
 const SHA1_OF_NOTHING = 'da39a3ee5e6b4b0d3255bfef95601890afd80709';
 /** Where a gzip header says on which system it was made, and that it says nothing. */
 const OS_OFFSET = 9;
