@@ -63,6 +63,12 @@ export function described({ method, bucket, key }: S3Exchange): string {
   return `${method} '${bucket}${key === undefined ? '' : `/${key}`}'`;
 }
 
+/** In a few words, for a log. */
+export function outcomeOf(error: unknown): string {
+  const parts = [String(statusOf(error) ?? ''), nameOf(error), said(error)];
+  return parts.filter((part) => part !== '').join(' ') || 'failed';
+}
+
 /** Of the answer that an error of the SDK stands for; undefined where none came. */
 export function statusOf(error: unknown): number | undefined {
   const { $metadata, $response } = isRecord(error) ? error : {};
@@ -74,7 +80,7 @@ export function statusOf(error: unknown): number | undefined {
 }
 
 function refusal(exchange: S3Exchange, status: number, cause: unknown): S3Error {
-  const name = cause instanceof Error && !NOTHING_SAID.test(cause.name) ? cause.name : '';
+  const name = nameOf(cause);
   const code = name || String(status);
   const what = [String(status), name].filter((text) => text !== '').join(' ');
   const reason = said(cause) || (exchange.method === 'HEAD' && status < 500 ? NO_REASON_FOR_HEAD : '');
@@ -110,6 +116,11 @@ function withoutAnswer(exchange: S3Exchange, error: unknown): S3Error {
       (certificateRefused ? '; configure the CA certificate of the endpoint' : ''),
     { ...options, isRetryable: !certificateRefused },
   );
+}
+
+/** As S3 calls the error, where the answer says it. */
+function nameOf(error: unknown): string {
+  return error instanceof Error && !NOTHING_SAID.test(error.name) ? error.name : '';
 }
 
 /** In one line. */

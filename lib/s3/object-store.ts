@@ -17,6 +17,8 @@ export interface ObjectStoreSettings extends AwsConnection {
   readonly pathStyle: boolean;
   /** Undefined: as the AWS SDK finds them, of the function's role for example. */
   readonly credentials: AwsKeys | undefined;
+  /** Until an answer begins. Default: a minute. */
+  readonly firstByteTimeoutMs?: number;
 }
 
 export interface StoredObject {

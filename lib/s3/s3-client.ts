@@ -12,7 +12,7 @@ import { requestHandler } from '../aws/connection.ts';
 import { credentialProvider } from '../aws/credentials.ts';
 import { isRecord } from '../json.ts';
 import type { Logger } from '../log/logger.ts';
-import { statusOf } from './errors.ts';
+import { outcomeOf } from './errors.ts';
 import type { ObjectStoreSettings, ReadOptions, StoredObject } from './object-store.ts';
 
 export interface Page {
@@ -32,17 +32,18 @@ export class S3Client {
 
   constructor(settings: ObjectStoreSettings, log: Logger) {
     const { endpoint, region, pathStyle, credentials, ca, proxy } = settings;
+    const { firstByteTimeoutMs = FIRST_BYTE_TIMEOUT_MS } = settings;
     this.#sdk = new Sdk({
       ...(endpoint === undefined ? { followRegionRedirects: true } : { endpoint }),
       ...(region === undefined ? {} : { region }),
       forcePathStyle: pathStyle,
       credentials: credentialProvider(
         { credentials, roleArn: undefined, region },
-        requestHandler({ ca, proxy }, FIRST_BYTE_TIMEOUT_MS),
+        requestHandler({ ca, proxy }, firstByteTimeoutMs),
       ),
       maxAttempts: MAX_ATTEMPTS,
       // A reader that is slower than any limit of silence must not break its download.
-      requestHandler: requestHandler({ ca, proxy, endpoint }, FIRST_BYTE_TIMEOUT_MS, { silenceMs: 0 }),
+      requestHandler: requestHandler({ ca, proxy, endpoint }, firstByteTimeoutMs, { silenceMs: 0 }),
       // Swift answers 501 to checksums within a stream.
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
@@ -61,8 +62,7 @@ export class S3Client {
           }
           return result;
         } catch (error) {
-          const { name, message } = error instanceof Error ? error : new Error(String(error));
-          tell([statusOf(error), name, message].filter((part) => part !== undefined).join(' '));
+          tell(outcomeOf(error));
           throw error;
         }
       },

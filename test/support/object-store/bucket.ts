@@ -1,5 +1,10 @@
 import { createHash } from 'node:crypto';
 
+const PIECE_BYTES = 64 * 1024;
+/** No multiple of anything, so that no offset looks like another. */
+const PATTERN_BYTES = 1024 * 1024 - 1;
+let knownPattern: Buffer | undefined;
+
 /** A body that is made as it is read, for objects larger than a test wants to hold in memory. */
 export interface MadeContent {
   bytes: number;
@@ -70,7 +75,8 @@ export class Bucket {
 
 /** Bytes that compress badly, and differ from place to place. */
 export function patternContent(bytes: number): MadeContent {
-  const pattern = createPattern(1024 * 1024 - 1);
+  knownPattern ??= createPattern();
+  const pattern = knownPattern;
   return {
     bytes,
     *from(offset) {
@@ -87,14 +93,12 @@ export function patternContent(bytes: number): MadeContent {
   };
 }
 
-const PIECE_BYTES = 64 * 1024;
-
-function createPattern(bytes: number): Buffer {
+function createPattern(): Buffer {
   const blocks: Buffer[] = [];
-  for (let index = 0; index * 32 < bytes; index++) {
+  for (let index = 0; index * 32 < PATTERN_BYTES; index++) {
     blocks.push(createHash('sha256').update(String(index)).digest());
   }
-  return Buffer.concat(blocks).subarray(0, bytes);
+  return Buffer.concat(blocks).subarray(0, PATTERN_BYTES);
 }
 
 function held(content: Buffer): MadeContent {

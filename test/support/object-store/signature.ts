@@ -40,11 +40,10 @@ export function verifySignature(request: SignedRequest, keys: Keys): string {
   const claim = isPresigned ? claimOfUrl(request.query) : claimOfHeaders(request.headers);
   const [accessKey, day = '', region = '', ...scope] = claim.credential.split('/');
   if (region !== keys.region) {
-    throw new S3Refusal(
-      isPresigned ? 403 : 400,
-      isPresigned ? 'AuthorizationQueryParametersError' : 'AuthorizationHeaderMalformed',
-      `The authorization header is malformed; the region '${region}' is wrong; expecting '${keys.region}'`,
-    );
+    const [code, what] = isPresigned
+      ? ['AuthorizationQueryParametersError', 'Error parsing the X-Amz-Credential parameter']
+      : ['AuthorizationHeaderMalformed', 'The authorization header is malformed'];
+    throw new S3Refusal(400, code, `${what}; the region '${region}' is wrong; expecting '${keys.region}'`);
   }
   checkTime(claim.date, isPresigned ? Number(request.query.get('X-Amz-Expires')) : undefined);
   const scopeText = [day, region, ...scope].join('/');
