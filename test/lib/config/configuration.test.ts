@@ -62,6 +62,18 @@ describe('parseConfiguration', () => {
       },
       registry: {},
       agent: {},
+      stemcells: {
+        bucket: undefined,
+        prefix: '',
+        store: {
+          endpoint: undefined,
+          region: undefined,
+          pathStyle: false,
+          credentials: undefined,
+          ca: undefined,
+          proxy: {},
+        },
+      },
       warnings: [],
       ignored: [],
     });

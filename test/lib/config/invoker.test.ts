@@ -32,6 +32,7 @@ describe('parseInvoker', () => {
       leaseMarginMs: 60_000,
       ca: undefined,
       proxy: PROXIES,
+      bucket: { ca: undefined, proxy: PROXIES },
       region: undefined,
       endpoint: undefined,
       prefix: 'bosh-openstack-cpi-',
@@ -61,6 +62,7 @@ describe('parseInvoker', () => {
       leaseMarginMs: 60_000,
       ca: TEST_CA.trim(),
       proxy: { httpProxy: lambda.proxy, httpsProxy: lambda.proxy },
+      bucket: { ca: undefined, proxy: PROXIES },
       region: 'eu-central-1',
       endpoint: 'https://lambda.local:3002',
       prefix: 'cpi-',
@@ -265,6 +267,18 @@ describe('parseInvoker', () => {
   it('refuses stemcells of the wrong type', () => {
     expect(() => parseInvoker({ stemcells: { path_style: 'yes', bucket: 1 } }, {})).toThrow(
       'Invalid OpenStack cloud properties: stemcells.bucket must be a string; stemcells.path_style must be true or false',
+    );
+  });
+
+  it('takes the certificates of the bucket, where functions are elsewhere', () => {
+    const invoker = { target: 'http', http: { url: 'http://host/{method}' } };
+
+    expect(parseInvoker({ invoker, stemcells: { ca_cert: TEST_CA } }, PROXIES)).toMatchObject({
+      ca: undefined,
+      bucket: { ca: TEST_CA.trim(), proxy: PROXIES },
+    });
+    expect(() => parseInvoker({ invoker, stemcells: { ca_cert: 'none' } }, {})).toThrow(
+      'Invalid OpenStack cloud properties: stemcells.ca_cert must be one or more certificates in PEM format',
     );
   });
 

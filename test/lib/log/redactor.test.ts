@@ -168,6 +168,7 @@ describe('secretsOf', () => {
     [{ agent: { mbus: 'nats://nats:p%40ss@10.0.0.6:4222' } }, ['p%40ss', 'p@ss']],
     [{ agent: { mbus: 'nats://nats:100%@10.0.0.6:4222' } }, ['100%', '100%']],
     [{ agent: { blobstore: { options: { password: 'a1', secret_access_key: 'a2' } } } }, ['a1', 'a2']],
+    [{ stemcells: { access_key_id: 'i', secret_access_key: 'a1' } }, ['a1']],
     [{ a: [{ token: 'a1' }], passwords: ['a2', 'a3'] }, ['a1', 'a2', 'a3']],
     [{ private_key: 'a1', tls: { client: { private_key: 'a2' } } }, ['a1', 'a2']],
     [{ proxy: 'http://user@host', auth_url: 'http://host/v3', note: '://' }, []],
