@@ -37,8 +37,10 @@ export async function deleteStemcellImage(named: string, context: CallContext): 
 
 async function imageMadeOf(named: string, { openstack, stemcells }: CallContext): Promise<Image> {
   const source = isSource(named) ? named : objectSourceOf(configuredBucket(stemcells.settings.bucket), named);
-  const found = await openstack.images.listByProperty(SOURCE, source);
-  const [image, ...more] = found.filter((one) => !isCompanion(one));
+  const found = await Promise.all(
+    [false, true].map((isHidden) => openstack.images.listByProperty(SOURCE, source, { isHidden })),
+  );
+  const [image, ...more] = found.flat().filter((one) => !isCompanion(one));
   if (!image) {
     throw new CloudError(`No image that was made of '${source}' found in OpenStack`);
   }

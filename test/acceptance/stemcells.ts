@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Operator } from '../support/operator.ts';
 import { bodyOf, expectError, type GetStage, leavesNothing, resultOf, sent, UNKNOWN_ID } from './scenario.ts';
 import type { Stage } from './stage.ts';
 import {
@@ -89,6 +90,26 @@ export function stemcells(getStage: GetStage): void {
       expect(resultOf(await cpi.call('delete_stemcell', [`${cloud.image.id} light`]))).toBeNull();
       expect(injector.requests).toEqual([]);
       expect((await operator.image(cloud.image.id)).status).toBe('active');
+    });
+
+    it("S2 takes the light stemcell's own CID, images that are hidden, and those that another project shares", async () => {
+      const { cpi, cloud, operator } = getStage();
+      const hidden = await activeImage(operator, { os_hidden: true });
+      const shared = await activeImage(operator.admin, { visibility: 'shared' });
+      const creation = async (id: string) =>
+        resultOf(await cpi.call('create_stemcell', ['', { ...stemcellProperties, image_id: id }]));
+
+      const unshared = await cpi.call('create_stemcell', ['', { ...stemcellProperties, image_id: shared }]);
+      await operator.admin.request('image', 'POST', `/images/${shared}/members`, {
+        member: cloud.project_id,
+      });
+
+      expectError(unshared, 'CloudError', `No active image with id '${shared}'`);
+      expect(await creation(`${cloud.image.id} light`)).toBe(`${cloud.image.id} light`);
+      expect(await creation(hidden)).toBe(`${hidden} light`);
+      expect(await creation(shared)).toBe(`${shared} light`);
+      await operator.request('image', 'DELETE', `/images/${hidden}`);
+      await operator.admin.request('image', 'DELETE', `/images/${shared}`);
     });
 
     it('S3 refuses a light stemcell whose image is unknown, or has no data', async () => {
@@ -227,4 +248,18 @@ export function stemcells(getStage: GetStage): void {
 
 async function imagesNamed({ operator }: Stage, name: string): Promise<unknown[]> {
   return (await operator.find('image', `/images?name=${encodeURIComponent(name)}`)).images;
+}
+
+/** An image of the operator's own. @returns its id */
+async function activeImage(operator: Operator, properties: Record<string, unknown>): Promise<string> {
+  const record = { name: 'light', disk_format: 'raw', container_format: 'bare', ...properties };
+  const { body } = await operator.request('image', 'POST', '/images', record);
+  const { url, header } = await operator.imageUpload(body.id);
+  const [name = '', token = ''] = header.split(': ');
+  await fetch(url, {
+    method: 'PUT',
+    headers: { [name]: token, 'Content-Type': 'application/octet-stream' },
+    body: 'an image',
+  });
+  return body.id;
 }

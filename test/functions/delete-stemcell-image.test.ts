@@ -42,7 +42,7 @@ describe('delete_stemcell_image', () => {
     return outcome;
   }
 
-  async function image(properties: Record<string, string>): Promise<string> {
+  async function image(properties: Record<string, string | boolean>): Promise<string> {
     const { status, body } = await getStage().operator.request('image', 'POST', '/images', {
       name: 'ubuntu/1.390',
       disk_format: 'raw',
@@ -97,6 +97,14 @@ describe('delete_stemcell_image', () => {
       expect(store.requests).toEqual([]);
     },
   );
+
+  it('finds hidden images too', async () => {
+    const id = await image({ bosh_stemcell_source: SOURCE, os_hidden: true });
+
+    const { result } = await deletionOf(KEY);
+
+    expect(result).toEqual({ image_id: id });
+  });
 
   it('deletes the kernel and ramdisk that came with the image, and no others', async () => {
     const { operator } = getStage();

@@ -97,10 +97,10 @@ export class Images {
     }
   }
 
-  /** Images with a custom property of this value; no more than one page of them. */
-  async listByProperty(name: string, value: string): Promise<Image[]> {
+  /** Images with a custom property of this value, or the hidden ones of them; no more than one page. */
+  async listByProperty(name: string, value: string, { isHidden = false } = {}): Promise<Image[]> {
     const { images } = await this.#glance.get<{ images: Image[] }>('/images', {
-      query: { [name]: value, limit: 100 },
+      query: { [name]: value, ...(isHidden ? { os_hidden: true } : {}), limit: 100 },
     });
     return images.filter((image) => Object.entries(image).some(([key, it]) => key === name && it === value));
   }

@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
+import { OpenStackClient } from '../openstack-client.ts';
 import {
   type Body,
   type Check,
@@ -10,6 +11,7 @@ import {
   keysOf,
   nobody,
   post,
+  put,
   type Refusal,
   type Request,
   remove,
@@ -296,6 +298,46 @@ export const imageChecks: Check[] = [
       expect(both.images).toMatchObject([{ id: made.id, bosh_cpi_invocation: mark }]);
       expect(keysOf(both)).toEqual(['first', 'images', 'schema']);
       expect(other.images).toEqual([]);
+    },
+  },
+  {
+    name: 'hidden images are listed only when asked for',
+    run: async (context, cleanup) => {
+      const mark = randomUUID();
+      const made = await makeImage(context, cleanup, { bosh_cpi_invocation: mark, os_hidden: true });
+      const listed = async (query: string): Promise<unknown> =>
+        (await done(context, get('image', `/images?bosh_cpi_invocation=${mark}${query}`), 200)).images;
+
+      expect(await listed('')).toEqual([]);
+      expect(await listed('&os_hidden=true')).toMatchObject([{ id: made.id }]);
+      expect(await done(context, get('image', `/images/${made.id}`), 200)).toMatchObject({ os_hidden: true });
+    },
+  },
+  {
+    name: 'an image of another project is found by its id when it is shared, and listed when that is accepted',
+    run: async (context, cleanup) => {
+      const { cloud } = context;
+      const owner = await OpenStackClient.login(cloud, cloud.admin);
+      const { body } = await owner.send('POST', 'image', '/images', {
+        body: { name: 'contract', visibility: 'shared', bosh_cpi_invocation: randomUUID() },
+      });
+      const { id, bosh_cpi_invocation: mark } = body as Record<string, string>;
+      cleanup(() => owner.send('DELETE', 'image', `/images/${id}`));
+      const seen = async (): Promise<unknown> => {
+        const { status } = await send(context, get('image', `/images/${id}`));
+        const list = await done(context, get('image', `/images?bosh_cpi_invocation=${mark}`), 200);
+        return [status, Array.isArray(list.images) ? list.images.length : undefined];
+      };
+      const member = (status: string): Promise<unknown> =>
+        send(context, put('image', `/images/${id}/members/${cloud.project_id}`, { status }));
+
+      expect(await seen()).toEqual([404, 0]);
+      await owner.send('POST', 'image', `/images/${id}/members`, { body: { member: cloud.project_id } });
+      expect(await seen()).toEqual([200, 0]);
+      await member('accepted');
+      expect(await seen()).toEqual([200, 1]);
+      await member('rejected');
+      expect(await seen()).toEqual([200, 0]);
     },
   },
   {

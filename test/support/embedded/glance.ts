@@ -113,6 +113,8 @@ export class Glance {
     .on('DELETE', '/v2/images/{}', (call, imageId) => this.#delete(call, imageId))
     .on('PUT', '/v2/images/{}/file', (call, imageId) => this.#upload(call, imageId))
     .on('GET', '/v2/images/{}/file', (call, imageId) => this.#download(call, imageId))
+    .on('POST', '/v2/images/{}/members', (call, imageId) => this.#addMember(call, imageId))
+    .on('PUT', '/v2/images/{}/members/{}', (call, imageId, member) => this.#setMember(call, imageId, member))
     .on('POST', '/v2/images/{}/actions/deactivate', (call, imageId) => {
       this.#image(call.caller, imageId).status = 'deactivated';
       return { status: 204, headers: HTML };
@@ -140,8 +142,34 @@ export class Glance {
 
   #visible(image: Image, caller: Caller): boolean {
     return (
-      caller.admin || image.owner === caller.projectId || ['public', 'community'].includes(image.visibility)
+      caller.admin ||
+      image.owner === caller.projectId ||
+      ['public', 'community'].includes(image.visibility) ||
+      (image.visibility === 'shared' && caller.projectId in image.members)
     );
+  }
+
+  /** By its id, a project finds more. */
+  #listed(image: Image, caller: Caller): boolean {
+    return (
+      caller.admin ||
+      image.owner === caller.projectId ||
+      image.visibility === 'public' ||
+      (image.visibility === 'shared' && image.members[caller.projectId] === 'accepted')
+    );
+  }
+
+  async #addMember({ request, caller }: Call, imageId: string): Promise<Reply> {
+    const image = this.#image(caller, imageId);
+    const member = String((await documentOf(request)).member);
+    image.members[member] = 'pending';
+    return { status: 200, body: shownMember(image, member) };
+  }
+
+  async #setMember({ request, caller }: Call, imageId: string, member: string): Promise<Reply> {
+    const image = this.#image(caller, imageId);
+    image.members[member] = String((await documentOf(request)).status);
+    return { status: 200, body: shownMember(image, member) };
   }
 
   #image(caller: Caller, imageId: string): Image {
@@ -174,7 +202,8 @@ export class Glance {
     const notFilters = new Set(['limit', 'marker', 'sort_key', 'sort_dir', 'sort']);
     const found = [...this.#world.state.images.values()]
       .reverse()
-      .filter((image) => this.#visible(image, caller))
+      .filter((image) => this.#listed(image, caller))
+      .filter((image) => String(image.os_hidden) === (query.get('os_hidden') ?? 'false'))
       .filter((image) => {
         const row: Record<string, unknown> = shown(image);
         return [...query].every(([key, value]) => notFilters.has(key) || String(row[key] ?? '') === value);
@@ -228,6 +257,7 @@ export class Glance {
       checksum: null,
       os_hash_value: null,
       tags: Array.isArray(given.tags) ? given.tags.map(String) : [],
+      members: {},
       properties: Object.fromEntries(
         Object.entries(given)
           .filter(([key, value]) => !baseProperties.has(key) && typeof value === 'string')
@@ -430,7 +460,7 @@ async function documentOf(request: ApiRequest): Promise<Record<string, unknown>>
 }
 
 function shown(image: Image): Record<string, unknown> {
-  const { properties, ...base } = image;
+  const { properties, members: _, ...base } = image;
   return {
     ...properties,
     ...base,
@@ -440,6 +470,15 @@ function shown(image: Image): Record<string, unknown> {
     file: `/v2/images/${image.id}/file`,
     schema: '/v2/schemas/image',
     ...(image.size !== null && { stores: 'file' }),
+  };
+}
+
+function shownMember(image: Image, member: string): Record<string, unknown> {
+  return {
+    image_id: image.id,
+    member_id: member,
+    status: image.members[member],
+    schema: '/v2/schemas/member',
   };
 }
 

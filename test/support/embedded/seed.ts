@@ -246,6 +246,7 @@ function seedImage(state: State, projectId: string): CloudDescription['image'] {
     size: bytes.length,
     checksum: createHash('md5').update(bytes).digest('hex'),
     os_hash_value: createHash('sha512').update(bytes).digest('hex'),
+    members: {},
     tags: [],
     properties: {},
     created_at: seconds(),

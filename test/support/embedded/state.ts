@@ -115,6 +115,8 @@ export interface Image {
   checksum: string | null;
   os_hash_value: string | null;
   tags: string[];
+  /** Projects that it is shared with: `pending`, `accepted` or `rejected`. */
+  members: Record<string, string>;
   /** Custom properties; top-level keys of the API's document. */
   properties: Record<string, string>;
   created_at: string;
