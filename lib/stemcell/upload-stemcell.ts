@@ -26,7 +26,7 @@ const UPLOADS = 3;
 const MAX_IDS = 10;
 const PAUSE_MS = 1000;
 
-/** Takes a file of the archive that has the images. @returns whether more files are wanted */
+/** Takes a file of the archive that has the images. @returns whether more is to be read, which always is */
 export type Take = (file: ArchiveFile) => Promise<boolean>;
 
 export interface StemcellUpload {
@@ -155,7 +155,8 @@ class Upload {
         this.#fingerprints.set(image.role, fingerprint);
       }
     }
-    return this.#fingerprints.size < this.#images.length;
+    // The end of the archive tells whether all of it was as it had been packed.
+    return true;
   }
 
   async #upload({ role, attributes }: PlannedImage, id: string, file: ArchiveFile): Promise<Fingerprint> {
@@ -176,7 +177,10 @@ class Upload {
       totalBytes: file.bytes,
       endsAt: lap.uploadsEndAt,
       log,
-      listeners: [(soFar) => this.#status?.report(this.#ids.get('main') ?? id, soFar), (soFar) => onProgress?.(soFar)],
+      listeners: [
+        (soFar) => this.#status?.report(this.#ids.get('main') ?? id, soFar),
+        (soFar) => onProgress?.(soFar),
+      ],
       stop: (error) => data.destroy(error),
     });
     lap.signal.addEventListener('abort', () => progress.end(), { once: true });
