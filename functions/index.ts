@@ -40,4 +40,5 @@ export const deployedFunctions = { ...functions, ...operatorFunctions };
 /** In the binary's own process: what reads files of its machine is not deployed. */
 export const localFunctions = {
   ...deployedFunctions,
+  upload_stemcell: () => import('./upload-stemcell.ts'),
 } satisfies Partial<Record<FunctionMethod, () => Promise<{ handler: CpiHandler }>>>;

@@ -7,7 +7,7 @@ export const SOURCE = 'bosh_stemcell_source';
 /** What the property says of a path or URL: no folders, and nothing that could be secret. */
 export function sourceOf(location: string): string {
   if (/^s3:\/\//i.test(location)) {
-    return location;
+    return location.replace(/^s3/i, 's3');
   }
   const url = /^https?:\/\//i.test(location) ? URL.parse(location) : null;
   return url ? `${url.origin}${url.pathname}` : `file:${basename(location)}`;
