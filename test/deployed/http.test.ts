@@ -1,5 +1,6 @@
 import { embeddedStage } from '../acceptance/stage.ts';
 import { acceptance } from './acceptance.ts';
 import { functionServer } from './platforms.ts';
+import { embeddedBucket } from './stemcell-bucket.ts';
 
-acceptance(functionServer, ({ invoker }) => embeddedStage('process', { invoker }));
+acceptance(embeddedBucket, functionServer, ({ invoker }) => embeddedStage('process', { invoker }));

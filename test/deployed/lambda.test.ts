@@ -1,5 +1,8 @@
 import { embeddedStage } from '../acceptance/stage.ts';
 import { acceptance } from './acceptance.ts';
 import { serverlessOffline } from './platforms.ts';
+import { embeddedBucket } from './stemcell-bucket.ts';
 
-acceptance(serverlessOffline, ({ invoker, configure }) => embeddedStage('process', { invoker, configure }));
+acceptance(embeddedBucket, serverlessOffline, ({ invoker, configure }) =>
+  embeddedStage('process', { invoker, configure }),
+);

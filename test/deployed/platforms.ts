@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { unusedPort } from '../lib/support/loopback.ts';
 import { startParameterStore } from '../support/parameter-store.ts';
+import type { StemcellBucket } from './stemcell-bucket.ts';
 
 /** Where functions run, beside the CPI. */
 export interface Platform {
@@ -19,7 +20,7 @@ const PARAMETER = '/bosh/openstack-cpi';
  * Lambda as serverless-offline has it, with the functions as serverless.yml has them packaged. Their configuration is where it
  * is on AWS: in a parameter.
  */
-export async function serverlessOffline(): Promise<Required<Platform>> {
+export async function serverlessOffline(bucket: StemcellBucket): Promise<Required<Platform>> {
   const port = await unusedPort();
   const store = await startParameterStore();
   const program = await start(
@@ -56,7 +57,7 @@ export async function serverlessOffline(): Promise<Required<Platform>> {
       },
     },
     configure: (properties) => {
-      store.parameters.set(PARAMETER, JSON.stringify({ cloud: { properties } }));
+      store.parameters.set(PARAMETER, ownConfiguration({ ...properties, stemcells: bucket.properties }));
     },
     close: async () => {
       await stopped(program.process);
@@ -65,19 +66,23 @@ export async function serverlessOffline(): Promise<Required<Platform>> {
   };
 }
 
-/** `npm run serve`. */
-export async function functionServer(): Promise<Platform> {
+/** `npm run serve`, which has nothing of its own but the bucket. */
+export async function functionServer(bucket: StemcellBucket): Promise<Platform> {
   const token = `MARKED-SECRET-${randomUUID()}`;
   const { process: server, ready } = await start(
     process.execPath,
     ['dist/serve.cjs', '--host', '127.0.0.1', '--port', '0'],
-    { CPI_SERVE_TOKEN: token },
+    { CPI_SERVE_TOKEN: token, CPI_CONFIG: ownConfiguration({ stemcells: bucket.properties }) },
     /serving on port (\d+)/,
   );
   return {
     invoker: { target: 'http', http: { url: `http://127.0.0.1:${ready[1]}/{method}`, token } },
     close: () => stopped(server),
   };
+}
+
+function ownConfiguration(properties: Record<string, unknown>): string {
+  return JSON.stringify({ cloud: { properties } });
 }
 
 const START_MS = 60_000;
