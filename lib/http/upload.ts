@@ -1,4 +1,5 @@
 import type { ClientRequest } from 'node:http';
+import type { Socket } from 'node:net';
 import { pipeline, type Readable, Transform } from 'node:stream';
 
 /** As long as curl waits. */
@@ -34,6 +35,7 @@ export class Upload {
   follow(request: ClientRequest): void {
     request.once('continue', () => this.#ask());
     request.once('socket', (socket) => {
+      hearOut(socket);
       const wait = () => {
         this.#timer = setTimeout(() => this.#ask(), PATIENCE_MS);
       };
@@ -55,4 +57,26 @@ export class Upload {
     this.#isAsked = true;
     this.#asked.resolve();
   }
+}
+
+/**
+ * A server that has enough of a body may answer and close the connection, over which writing fails before its answer is read.
+ * Such a failure is told once there is no more to read.
+ */
+function hearOut(socket: Socket): void {
+  const { _write: write, _writev: writeAll } = socket;
+  const later = (done: (error?: Error | null) => void) => (error?: Error | null) => {
+    if (!error) {
+      done();
+      return;
+    }
+    const tell = () => {
+      clearTimeout(timer);
+      done(error);
+    };
+    const timer = setTimeout(tell, PATIENCE_MS);
+    socket.once('end', tell).once('close', tell);
+  };
+  socket._write = (chunk, encoding, done) => write.call(socket, chunk, encoding, later(done));
+  socket._writev = (chunks, done) => writeAll?.call(socket, chunks, later(done));
 }

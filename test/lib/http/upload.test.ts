@@ -97,6 +97,48 @@ describe('an upload', () => {
     expect(await closed).toBe('Premature close');
   });
 
+  it('that is refused while it is sent gives what the server said, although the connection breaks', async () => {
+    const stream = new Readable({ read: () => {} });
+    const url = await serverThat((request, response) => {
+      response.writeContinue();
+      request.once('data', () => {
+        response.writeHead(413).end('<title>413 over quota</title>', () => {
+          request.socket.resetAndDestroy();
+          // Before the client can have read anything.
+          stream.push(Buffer.alloc(65_536));
+        });
+      });
+    });
+    stream.push(Buffer.alloc(65_536));
+
+    const response = await transport().send({
+      method: 'PUT',
+      url,
+      stream,
+      headers: { 'Content-Length': String(BYTES) },
+    });
+
+    expect(response).toMatchObject({ status: 413, text: '<title>413 over quota</title>' });
+  });
+
+  it('that the server breaks off without a word fails', async () => {
+    const url = await serverThat((request, response) => {
+      response.writeContinue();
+      request.once('data', () => request.socket.resetAndDestroy());
+    });
+    const startedAt = Date.now();
+
+    const sent = transport().send({
+      method: 'PUT',
+      url,
+      stream: largeBody().stream,
+      headers: { 'Content-Length': String(BYTES) },
+    });
+
+    await expect(sent).rejects.toThrow(/ECONNRESET|EPIPE|socket hang up/);
+    expect(Date.now() - startedAt).toBeLessThan(900);
+  });
+
   it('is sent all the same to a server that says nothing until it has it', async () => {
     const bodies: string[] = [];
     const url = await serverThat(async (request, response) => {
