@@ -66,7 +66,14 @@ function ownCredentials(
 function provided(make: (providers: Providers) => CredentialProvider): CredentialProvider {
   let provider: Promise<CredentialProvider> | undefined;
   return async (options) => {
-    provider ??= import('@aws-sdk/credential-providers').then(make);
+    provider ??= import('@aws-sdk/credential-providers').then(make, notPackaged);
     return (await provider)(options);
   };
+}
+
+/** Where functions are not on AWS, nor meant to be, their packages lack what looks for credentials there. */
+function notPackaged(cause: unknown): never {
+  const error = new Error('nothing here can look for them', { cause });
+  error.name = 'CredentialsProviderError';
+  throw error;
 }

@@ -6,12 +6,13 @@ import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { unzipSync } from 'fflate';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { functions } from '#functions/index.ts';
+import { deployedFunctions } from '#functions/index.ts';
 import { qinlingMain } from '#lib/host/qinling.ts';
 import type { CpiHandler } from '#lib/middleware/cpi-function.ts';
 import { packageForQinling } from '../../../scripts/qinling-packages.ts';
 import { embeddedCloud } from '../../functions/embedded-cloud.ts';
 import { directorRequest, refuseSecrets } from '../../support/cpi.ts';
+import { startObjectStore } from '../../support/object-store.ts';
 import { startServer } from '../support/loopback.ts';
 
 interface Execution {
@@ -23,6 +24,8 @@ interface Execution {
 }
 
 const MAX_ZIP_BYTES = 150_000;
+/** With the S3 client. */
+const MAX_ZIP_BYTES_WITH_BUCKET = 300_000;
 
 let folder: string;
 let packages: string[];
@@ -54,14 +57,27 @@ async function execute(name: string, input: unknown, entry = 'main.main'): Promi
   }
 }
 
+/** In a process of its own, which finds no packages but the function's, with a configuration of its own. */
+async function executeApart(name: string, input: unknown, properties: object): Promise<string> {
+  await execute(name, {});
+  const program = `require(process.argv[1]).main({}, JSON.parse(process.argv[2]))
+    .then((output) => process.stdout.write(JSON.stringify(output)))`;
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['-e', program, join(folder, 'packages', name, 'main'), JSON.stringify(input)],
+    { env: { CPI_CONFIG: JSON.stringify({ cloud: { properties } }) } },
+  );
+  return stdout;
+}
+
 describe('the packages for Qinling', () => {
   it('are one for each method', () => {
-    const names = Object.keys(functions).map((method) => `${method.replaceAll('_', '-')}.zip`);
+    const names = Object.keys(deployedFunctions).map((method) => `${method.replaceAll('_', '-')}.zip`);
 
     expect(packages.map((path) => basename(path)).sort()).toEqual(names.sort());
   });
 
-  it.each(Object.keys(functions))('of %s is loaded, answers and is small', async (method) => {
+  it.each(Object.keys(deployedFunctions))('of %s is loaded, answers and is small', async (method) => {
     const name = method.replaceAll('_', '-');
 
     const { output, success } = await execute(name, { method, arguments: [] });
@@ -69,7 +85,8 @@ describe('the packages for Qinling', () => {
     expect(success).toBe(true);
     expect(Object.keys(output).sort()).toEqual(['error', 'log', 'result']);
     expect(output.error?.type).toBe(method === 'info' ? undefined : 'Bosh::Clouds::CpiError');
-    expect((await readFile(join(folder, 'zips', `${name}.zip`))).length).toBeLessThan(MAX_ZIP_BYTES);
+    const limit = name.includes('stemcell') ? MAX_ZIP_BYTES_WITH_BUCKET : MAX_ZIP_BYTES;
+    expect((await readFile(join(folder, 'zips', `${name}.zip`))).length).toBeLessThan(limit);
   });
 
   it('are the same, byte for byte, whenever they are made', async () => {
@@ -128,16 +145,9 @@ describe('a function in Qinling', () => {
   it("sends its password nowhere else because of a caller's context", async () => {
     const attacker = await startServer((response) => response.writeHead(401).end());
     const { openstack } = stage().properties;
-    await execute('has-vm', {});
-    const program = `require(process.argv[1]).main({}, JSON.parse(process.argv[2]))
-      .then((output) => process.stdout.write(JSON.stringify(output)))`;
     const input = { ...directorRequest('has_vm', ['vm']), context: { auth_url: attacker.url } };
 
-    const { stdout } = await promisify(execFile)(
-      process.execPath,
-      ['-e', program, join(folder, 'packages', 'has-vm', 'main'), JSON.stringify(input)],
-      { env: { CPI_CONFIG: JSON.stringify({ cloud: { properties: { openstack } } }) } },
-    );
+    const stdout = await executeApart('has-vm', input, { openstack });
     await attacker.close();
 
     expect(JSON.parse(stdout).error).toMatchObject({
@@ -147,6 +157,26 @@ describe('a function in Qinling', () => {
     expect(attacker.received).toEqual([]);
     expect(stage().injector.requests).toEqual([]);
     refuseSecrets([stdout], stage().secrets());
+  });
+
+  it('has all that it needs for a bucket, but for credentials', async () => {
+    const store = await startObjectStore();
+    const { openstack } = stage().properties;
+    const { access_key_id: _, secret_access_key: __, ...keyless } = store.properties;
+    const request = { method: 'stage_stemcell', arguments: [1] };
+
+    const staged = await executeApart('stage-stemcell', request, { openstack, stemcells: store.properties });
+    const refused = await executeApart('stage-stemcell', request, { openstack, stemcells: keyless });
+    await store.close();
+
+    expect(JSON.parse(staged)).toMatchObject({
+      error: null,
+      result: { url: expect.stringContaining(`${store.description.endpoint}/bosh/staged/`) },
+    });
+    expect(JSON.parse(refused)).toMatchObject({
+      result: null,
+      error: { message: expect.stringMatching(/^There are no credentials for bucket 'bosh': /) },
+    });
   });
 
   it('fails with its defects, so that the execution does', async () => {
