@@ -185,12 +185,11 @@ class Upload {
     });
     lap.signal.addEventListener('abort', () => progress.end(), { once: true });
     // Of what comes first, everything else that breaks is only the consequence.
-    file.data.once('error', (error) => {
-      failure ??= error;
-    });
-    data.once('error', (error) => {
-      failure ??= isPremature(error) ? undefined : error;
-    });
+    for (const stream of [file.data, data]) {
+      stream.once('error', (error) => {
+        failure ??= isPremature(error) ? undefined : error;
+      });
+    }
     pipeline(file.data, data, () => {});
     this.isBrokenOff = true;
     try {
