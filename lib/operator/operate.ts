@@ -7,7 +7,7 @@ import { isRecord } from '../json.ts';
 import { Redactor } from '../log/redactor.ts';
 import { type Command, readCommand, USAGE, UsageError } from './command-line.ts';
 import { checkLightPath, checkStemcell } from './paths.ts';
-import { type ProgressDisplay, plainLines, progressBar } from './progress-display.ts';
+import { BAR_COLUMNS, type ProgressDisplay, plainLines, progressBar } from './progress-display.ts';
 
 export interface Outputs {
   stdout: WriteStream;
@@ -61,7 +61,9 @@ async function work(
   { stdout, stderr }: Outputs,
   loadFunctions: CallOptions['loadFunctions'],
 ): Promise<number> {
-  const display = stderr.isTTY && !command.isVerbose ? progressBar(stderr) : plainLines(stderr);
+  // Some terminals say that they have no columns at all.
+  const hasRoom = stderr.isTTY && stderr.columns >= BAR_COLUMNS;
+  const display = hasRoom && !command.isVerbose ? progressBar(stderr) : plainLines(stderr);
   const stop = stopSignals(display, command.name);
   process.prependListener('uncaughtException', (error) => {
     display.end();

@@ -18,6 +18,9 @@ export interface ProgressDisplay {
 /** What text is written to: a terminal, a file, a pipe. */
 export type TextOutput = Pick<WriteStream, 'write'> & { isTTY?: boolean };
 
+/** Of a terminal in which the bar and what it tells stand in one line. */
+export const BAR_COLUMNS = 80;
+const BAR_SIZE = 25;
 const LINE_EVERY_MS = 5000;
 const CLEAR_LINE = '\r\u001b[K';
 
@@ -45,7 +48,7 @@ export function progressBar(output: WriteStream): ProgressDisplay {
   const begin = (message: string) => {
     const begun = progress({
       max: 100,
-      size: 30,
+      size: BAR_SIZE,
       indicator: 'timer',
       withGuide: false,
       cancelMessage: 'Stopping',
