@@ -46,9 +46,7 @@ async function imageMadeOf(named: string, { openstack, stemcells }: CallContext)
   }
   if (more.length > 0) {
     const ids = [image, ...more].map((one) => `'${one.id}'`).join(', ');
-    throw new CloudError(
-      `Several images were made of '${source}', which was replaced meanwhile: ${ids}. Give the id of one of them`,
-    );
+    throw new CloudError(`Several images were made of '${source}': ${ids}. Give the id of one of them`);
   }
   return image;
 }

@@ -206,8 +206,7 @@ describe('delete_stemcell_image', () => {
     const { error } = await deletionOf(KEY);
 
     expect(error?.message).toBe(
-      `Several images were made of '${SOURCE}', which was replaced meanwhile: ` +
-        `'${ids[1]}', '${ids[0]}'. Give the id of one of them`,
+      `Several images were made of '${SOURCE}': '${ids[1]}', '${ids[0]}'. Give the id of one of them`,
     );
     expect(sent(stage, 'DELETE', /./)).toEqual([]);
     await discard(...ids);
