@@ -31,6 +31,7 @@ export const functions = {
 /** What the binary, events and operators call, and a Director never does. */
 export const operatorFunctions = {
   stage_stemcell: () => import('./stage-stemcell.ts'),
+  stemcell_uploaded: () => import('./stemcell-uploaded.ts'),
   delete_stemcell_image: () => import('./delete-stemcell-image.ts'),
 } satisfies Partial<Record<OperatorMethod, () => Promise<{ handler: CpiHandler }>>>;
 

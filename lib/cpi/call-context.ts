@@ -43,6 +43,8 @@ export interface CallContext {
      * @throws {CpiError} where none is configured
      */
     openStore: (bucket?: string) => Promise<ObjectStore>;
+    /** For another attempt that uploads the same, where none would come after this one, in milliseconds. */
+    longestWaitMs: number;
   };
   registry: {
     settings: RegistrySettings;

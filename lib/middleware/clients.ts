@@ -10,6 +10,9 @@ import { stemcellBucket } from '../stemcell/bucket.ts';
 import { configured, credentialsRefused } from './configuration.ts';
 import type { Middleware, MiddlewareRequest } from './middleware.ts';
 
+/** Stores that send events over HTTP end the connection after a minute or less, and come again. */
+const LONGEST_WAIT_MS = 20_000;
+
 /**
  * Reads the configuration and builds the clients of one invocation. Nothing is sent before a method asks for it, and nothing
  * is kept for the next invocation.
@@ -30,6 +33,7 @@ export function clients(): Middleware {
     const { stemcells, retry, registry, connection } = configuration;
     const patience = { ...configuration.patience, lap, log };
     const attempt = request.invocation?.attempt ?? 1;
+    const isAnswerAwaited = context.isOverHttp === true && !request.invocation;
     context.cpi = {
       request,
       log,
@@ -54,6 +58,9 @@ export function clients(): Middleware {
           connections.push(store);
           return store;
         },
+        longestWaitMs: isAnswerAwaited
+          ? Math.min(LONGEST_WAIT_MS, patience.timeoutMs)
+          : Number.POSITIVE_INFINITY,
       },
       registry: {
         settings: registry,

@@ -13,6 +13,8 @@ export interface HttpAnswer {
   body: string;
 }
 
+const RETRY_AFTER_SECONDS = '30';
+
 interface HttpRequest {
   method: string;
   body: string;
@@ -34,6 +36,7 @@ export function httpEvent(): Middleware {
       return;
     }
     request.context.mayBeDeliveredTwice = true;
+    request.context.isOverHttp = true;
     statuses.set(request.context, http.method === 'POST' ? 200 : 405);
     if (http.method !== 'POST') {
       throw new CpiError('Invalid request: the HTTP method POST was expected');
@@ -87,6 +90,7 @@ function httpAnswer(statusCode: number, response: unknown): HttpAnswer {
     headers: {
       'content-type': 'application/json',
       ...(statusCode === 405 ? { allow: 'POST' } : {}),
+      ...(statusCode === 503 ? { 'retry-after': RETRY_AFTER_SECONDS } : {}),
     },
     body: JSON.stringify(response),
   };

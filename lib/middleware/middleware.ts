@@ -9,6 +9,8 @@ export interface FunctionContext extends Partial<Context> {
   inProcess?: InProcess;
   /** Where one request may arrive twice, the function looks once more after creating something. */
   mayBeDeliveredTwice?: boolean;
+  /** Somebody waits for the answer, with an open connection. */
+  isOverHttp?: boolean;
   cpi?: Partial<CallContext>;
 }
 

@@ -19,6 +19,7 @@ const KNOWN = new Set([
 ]);
 const PASSED_ON = /^(hw_|os_|img_|vmware_|hypervisor_type$)/;
 const OUR_PROPERTIES = [
+  'bosh_cpi_attempt',
   'bosh_cpi_invocation',
   'bosh_cpi_role',
   SOURCE,

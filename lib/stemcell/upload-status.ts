@@ -19,6 +19,14 @@ export interface StatusDocument {
   percent?: number;
   bytes_per_second?: number;
   error?: string;
+  etag?: unknown;
+  [more: string]: unknown;
+}
+
+/** What is uploaded. */
+export interface StatusSubject {
+  /** Where an archive may be replaced by another one: of which of them it is told. */
+  etag?: string;
   [more: string]: unknown;
 }
 
@@ -27,12 +35,20 @@ const BEAT_EVERY_MS = 10_000;
 const STALE_AFTER_MS = 60_000;
 const LOOK_EVERY_MS = 5000;
 /** What laps of one attempt tell each other. */
-const ATTEMPT = 'attempt of the upload';
+const ATTEMPT_OF_UPLOAD = 'attempt of the upload';
 
-type StatusContext = Pick<CallContext, 'lap' | 'log' | 'patience'>;
+type StatusContext = Pick<CallContext, 'lap' | 'log' | 'openstack' | 'patience' | 'stemcells'>;
+
+interface Found {
+  document: StatusDocument;
+  ageMs: number;
+}
 
 /** Another attempt uploads the same: this one must not. */
 export class TakenOverError extends CloudError {}
+
+/** The property of an image that says which attempt made its record. */
+export const ATTEMPT = 'bosh_cpi_attempt';
 
 export function statusKeyOf(key: string): string {
   return `${key}.status.json`;
@@ -40,58 +56,66 @@ export function statusKeyOf(key: string): string {
 
 /**
  * The object in which attempts of one upload tell each other, and whoever looks, what they do. It is no lock, since not every
- * store can write an object only where there is none: that are the ids of images, of which Glance gives each once.
+ * store can write an object only where there is none: that are the ids of images, of which Glance gives each once. Of attempts
+ * that begin at the same time, each may hide what the others tell, until the one that has the image tells it again.
  */
 export class UploadStatus {
+  readonly attempt: string;
   readonly #store: ObjectStore;
+  readonly #archiveKey: string;
   readonly #key: string;
   readonly #context: StatusContext;
   /** Told in each document. */
-  readonly #about: Record<string, unknown>;
-  readonly #attempt: string;
+  readonly #about: StatusSubject;
+  /** Attempts that were found to be at work no more. */
+  readonly #ended = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
   #latest: Partial<StatusDocument> = {};
   #takenOver: TakenOverError | undefined;
 
   /** @param key of the archive that is uploaded */
-  constructor(store: ObjectStore, key: string, about: Record<string, unknown>, context: StatusContext) {
+  constructor(store: ObjectStore, key: string, about: StatusSubject, context: StatusContext) {
     const { lap } = context;
-    const known = lap.recall(ATTEMPT);
+    const known = lap.recall(ATTEMPT_OF_UPLOAD);
+    this.attempt = typeof known === 'string' ? known : randomUUID();
     this.#store = store;
+    this.#archiveKey = key;
     this.#key = statusKeyOf(key);
     this.#about = about;
     this.#context = context;
-    this.#attempt = typeof known === 'string' ? known : randomUUID();
-    lap.remember(ATTEMPT, this.#attempt);
+    lap.remember(ATTEMPT_OF_UPLOAD, this.attempt);
     lap.signal.addEventListener('abort', () => clearInterval(this.#timer), { once: true });
   }
 
   /**
    * Waits as long as another attempt is at work.
-   * @param isContested whether what this attempt has told may have hidden what another one did
    * @returns the image that an earlier attempt has made, if any did
    */
-  async settled({ isContested = false } = {}): Promise<string | undefined> {
-    const { lap, log, patience } = this.#context;
-    const { done } = lap.begin(`another attempt that uploads the same, see ${this.#key}`);
-    try {
-      for (let looks = 0; ; looks++) {
-        const found = await this.#look();
-        if (found?.document.state !== 'uploading' || (this.#isOwn(found.document) && !isContested)) {
-          return found?.document.state === 'active' ? found.document.image_id : undefined;
-        }
-        if (found.ageMs >= STALE_AFTER_MS) {
-          log.warn(`upload another attempt has told nothing for ${found.ageMs / 1000} s: it has ended`);
-          return undefined;
-        }
-        if (looks === 0) {
-          log.info(`upload another attempt is at work, at ${found.document.percent ?? 0} %`);
-        }
-        await lap.sleep(Math.min(LOOK_EVERY_MS, patience.pollIntervalMs));
-      }
-    } finally {
-      done();
+  async settled(): Promise<string | undefined> {
+    const last = await this.#waitFor((found) => {
+      const document = found && this.#isAboutSame(found.document) ? found.document : undefined;
+      return document?.state !== 'uploading' || this.#isOwn(document);
+    });
+    return last?.document.state === 'active' && this.#isAboutSame(last.document)
+      ? last.document.image_id
+      : undefined;
+  }
+
+  /**
+   * Waits for an attempt that has made a record of the image before this one could.
+   * @param isOver whether it has ended, as Glance tells
+   */
+  async yieldTo(attempt: string | undefined, isOver: () => Promise<boolean>): Promise<void> {
+    if (attempt === this.attempt || (attempt !== undefined && this.#ended.has(attempt))) {
+      return;
     }
+    // Or what this attempt tells would hide for how long the other one has said nothing.
+    clearInterval(this.#timer);
+    await this.#waitFor(async () => isOver());
+    if (attempt !== undefined) {
+      this.#ended.add(attempt);
+    }
+    await this.begun();
   }
 
   /** Tells that this attempt is at work, again and again until it has ended. */
@@ -105,7 +129,10 @@ export class UploadStatus {
     }, BEAT_EVERY_MS);
   }
 
-  /** @throws {TakenOverError} when another attempt has begun the same */
+  /**
+   * @param imageId of an image whose record this attempt has made
+   * @throws {TakenOverError} when another attempt has begun the same, or the archive was replaced
+   */
   report(imageId: string, { bytes, totalBytes, bytesPerSecond }: UploadedSoFar): void {
     if (this.#takenOver) {
       throw this.#takenOver;
@@ -119,38 +146,102 @@ export class UploadStatus {
     };
   }
 
+  /** Unless the archive was replaced meanwhile, and that is told of. */
   async active(imageId: string, more: Record<string, unknown> = {}): Promise<void> {
     clearInterval(this.#timer);
-    await this.#write({ state: 'active', image_id: imageId, ...more });
+    const found = await this.#look();
+    if (!found || this.#isAboutSame(found.document) || !(await this.isOutdated())) {
+      await this.#write({ state: 'active', image_id: imageId, ...more });
+    }
   }
 
   /** Unless another attempt has begun meanwhile. @param error free of secrets */
   async failed(error: string): Promise<void> {
     clearInterval(this.#timer);
-    if (!(await this.#isTakenOver())) {
+    const found = await this.#look();
+    const isHidden = found && !this.#isOwn(found.document);
+    if (!isHidden || (!this.#isAboutSame(found.document) && !(await this.isOutdated()))) {
       await this.#write({ state: 'failed', error });
     }
   }
 
-  async #beat(): Promise<void> {
-    if (await this.#isTakenOver()) {
-      clearInterval(this.#timer);
-      this.#takenOver = new TakenOverError('Another attempt has begun this upload anew');
-      return;
-    }
-    await this.#write({ state: 'uploading', ...this.#latest });
+  /** Whether the archive has been replaced since, or is gone. */
+  async isOutdated(): Promise<boolean> {
+    const { etag } = this.#about;
+    const { lap } = this.#context;
+    await lap.hold();
+    const object = etag === undefined ? undefined : await this.#store.find(this.#archiveKey);
+    await lap.hold();
+    return object?.etag !== etag;
   }
 
-  async #isTakenOver(): Promise<boolean> {
+  async #beat(): Promise<void> {
     const found = await this.#look();
-    return found !== undefined && !this.#isOwn(found.document);
+    if (!found || this.#isOwn(found.document) || (await this.#prevailsOver(found.document))) {
+      await this.#write({ state: 'uploading', ...this.#latest });
+    }
+  }
+
+  /** What another attempt has told may only have come later: who has the image goes on. */
+  async #prevailsOver(other: StatusDocument): Promise<boolean> {
+    if (!this.#isAboutSame(other)) {
+      this.#takenOver = (await this.isOutdated())
+        ? new TakenOverError('The stemcell was replaced while it was uploaded')
+        : undefined;
+      return !this.#takenOver;
+    }
+    const { image_id: imageId } = this.#latest;
+    if (imageId === undefined) {
+      return false;
+    }
+    const isThere = (await this.#context.openstack.images.find(imageId)) !== undefined;
+    this.#takenOver = isThere ? undefined : new TakenOverError('Another attempt has begun this upload anew');
+    return isThere;
+  }
+
+  /** Until that is so, or whoever is at work has told nothing for too long. @returns what was told last */
+  async #waitFor(
+    isOver: (found: Found | undefined) => boolean | Promise<boolean>,
+  ): Promise<Found | undefined> {
+    const { lap, log, patience, stemcells } = this.#context;
+    const { done } = lap.begin(`another attempt that uploads the same, see ${this.#key}`);
+    const endsAt = Date.now() + stemcells.longestWaitMs;
+    try {
+      for (let looks = 0; ; looks++) {
+        const found = await this.#look();
+        if (await isOver(found)) {
+          return found;
+        }
+        if (!found || found.ageMs >= STALE_AFTER_MS) {
+          log.warn(
+            `upload another attempt has told nothing for ${(found?.ageMs ?? 0) / 1000} s: it has ended`,
+          );
+          this.#ended.add(found?.document.attempt ?? '');
+          return undefined;
+        }
+        const progress = `at ${found.document.percent ?? 0} %`;
+        if (Date.now() >= endsAt) {
+          throw new TakenOverError(`Another attempt is at work on this upload, ${progress}`);
+        }
+        if (looks === 0) {
+          log.info(`upload another attempt is at work, ${progress}`);
+        }
+        await lap.sleep(Math.min(LOOK_EVERY_MS, patience.pollIntervalMs));
+      }
+    } finally {
+      done();
+    }
   }
 
   #isOwn({ attempt }: StatusDocument): boolean {
-    return attempt === this.#attempt;
+    return attempt === this.attempt;
   }
 
-  async #look(): Promise<{ document: StatusDocument; ageMs: number } | undefined> {
+  #isAboutSame({ etag }: StatusDocument): boolean {
+    return etag === this.#about.etag;
+  }
+
+  async #look(): Promise<Found | undefined> {
     const { lap } = this.#context;
     await lap.hold();
     const found = await this.#store.readText(this.#key);
@@ -165,7 +256,7 @@ export class UploadStatus {
     const document = {
       ...this.#about,
       ...told,
-      attempt: this.#attempt,
+      attempt: this.attempt,
       updated_at: new Date().toISOString(),
     };
     await this.#store.write(this.#key, `${JSON.stringify(document, null, 2)}\n`, 'application/json');

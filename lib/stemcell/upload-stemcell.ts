@@ -20,7 +20,7 @@ import {
 } from './planned-images.ts';
 import { SourceError } from './source.ts';
 import { UploadProgress } from './upload-progress.ts';
-import type { UploadStatus } from './upload-status.ts';
+import { ATTEMPT, TakenOverError, type UploadStatus } from './upload-status.ts';
 
 const UPLOADS = 3;
 const MAX_IDS = 10;
@@ -108,6 +108,10 @@ async function tellFailure(
   status: UploadStatus | undefined,
   { log }: CallContext,
 ): Promise<void> {
+  if (error instanceof TakenOverError) {
+    // There is another one that tells.
+    return;
+  }
   const known = boshError(error);
   try {
     await status?.failed(known ? log.redactor.text(known.message) : 'Internal error of the OpenStack CPI');
@@ -229,9 +233,10 @@ class Upload {
     const { openstack, invocationId } = this.#context;
     for (let counter = 0; ; counter++) {
       const id = uuidv5(`${image.role}/${counter}`, invocationId);
-      const request = { ...this.#attributes(image), id };
+      const attempt = this.#status?.attempt;
+      const request = { ...this.#attributes(image), id, ...(attempt && { [ATTEMPT]: attempt }) };
       try {
-        await openstack.images.create(request);
+        await openstack.images.create(request, (found) => makerOf(found) === attempt);
         this.#ids.set(image.role, id);
         this.records.add(id);
         return id;
@@ -260,9 +265,11 @@ class Upload {
     if (state === 'incomplete' && this.#status) {
       // Not if that one is still at work: two would keep each other from ever being done.
       this.records.delete(id);
-      await this.#status.settled({ isContested: true });
+      await this.#status.yieldTo(makerOf(await openstack.images.find(id)), async () => {
+        state = await stateOf();
+        return state !== 'incomplete';
+      });
       this.records.add(id);
-      state = await stateOf();
     }
     if (state === 'complete') {
       this.#ids.set(role, id);
@@ -294,6 +301,12 @@ class Upload {
       ...(ramdiskId ? { ramdisk_id: ramdiskId } : {}),
     };
   }
+}
+
+/** Which attempt made the record, where several may. */
+function makerOf(image: Image | undefined): string | undefined {
+  const [, maker] = Object.entries(image ?? {}).find(([name]) => name === ATTEMPT) ?? [];
+  return typeof maker === 'string' ? maker : undefined;
 }
 
 /** Remembers what was sent of an image, once all of it was. */

@@ -15,6 +15,9 @@ import { TakenOverError } from './upload-status.ts';
 
 const PASSING = [ServiceUnreachableError, AuthenticationError, WaitTimeoutError, TakenOverError];
 
+/** What has become of an object, if it has not failed. */
+export type Outcome = { imageId: string } | { ignored: string };
+
 interface NamedObject {
   bucket: string;
   key: string;
@@ -23,26 +26,27 @@ interface NamedObject {
 
 /**
  * Deals with the objects of an event, one after the other. Whatever becomes of one, the others are dealt with.
- * @param upload makes an image of a stemcell, or finds the one that was made of it, and tells its id
+ * @param upload makes an image of a stemcell, or finds the one that was made of it
  * @returns what became of each, once and for all
  * @throws {CloudError} when the event is to come again, for the sake of some of them
  */
 export async function dealWithEach(
   objects: readonly NamedObject[],
-  upload: (object: { bucket: string; key: string }) => Promise<string>,
+  upload: (object: { bucket: string; key: string }) => Promise<Outcome>,
   { stemcells, log }: Pick<CallContext, 'stemcells' | 'log'>,
 ): Promise<UploadedObject[]> {
   const done: UploadedObject[] = [];
   const postponed: unknown[] = [];
   for (const { bucket, key, event = null } of objects) {
     const ignored = whyIgnored({ key, event }, stemcells.settings.prefix);
-    if (ignored !== undefined) {
-      log.info(`object ${key} of ${bucket} ignored: ${ignored}`);
-      done.push({ bucket, key, state: 'ignored', reason: ignored });
-      continue;
-    }
     try {
-      done.push({ bucket, key, state: 'active', image_id: await upload({ bucket, key }) });
+      const outcome: Outcome = ignored === undefined ? await upload({ bucket, key }) : { ignored };
+      if ('ignored' in outcome) {
+        log.info(`object ${key} of ${bucket} ignored: ${outcome.ignored}`);
+        done.push({ bucket, key, state: 'ignored', reason: outcome.ignored });
+      } else {
+        done.push({ bucket, key, state: 'active', image_id: outcome.imageId });
+      }
     } catch (error) {
       if (isFinal(error)) {
         log.error(`stemcell ${key} of ${bucket} failed: ${error.message}`);

@@ -16,7 +16,7 @@ import {
 } from './manifest.ts';
 import type { StemcellImage } from './planned-images.ts';
 import type { Source } from './source.ts';
-import { type StemcellUpload, type Take, uploadStemcell } from './upload-stemcell.ts';
+import { type StemcellUpload, uploadStemcell } from './upload-stemcell.ts';
 
 /** What a stemcell has beside its image. */
 export interface StemcellContents {
@@ -154,9 +154,12 @@ export class WholeStemcell {
     this.#refuseEmpty(file);
     const { digest } = manifest;
     const hash = digest && createHash(digest.algorithm);
-    const take = untilEnough(await begin(imageOf(manifest, this.#origin)));
+    const take = await begin(imageOf(manifest, this.#origin));
     file.data.on('data', (piece: Buffer) => hash?.update(piece));
-    await readArchive(file.data, take);
+    await readArchive(file.data, async (one) => {
+      await take(one);
+      return true;
+    });
     const hex = hash?.digest('hex');
     if (digest?.hex !== hex) {
       throw new CloudError(
@@ -211,12 +214,4 @@ function leavesItsFolder(name: string): boolean {
 
 function imageOf({ properties, tags }: StemcellManifest, origin: string): StemcellImage {
   return { properties, tags, origin: { [SOURCE]: origin } };
-}
-
-function untilEnough(take: Take): Take {
-  let isMoreWanted = true;
-  return async (file) => {
-    isMoreWanted = isMoreWanted && (await take(file));
-    return true;
-  };
 }

@@ -85,13 +85,14 @@ export class Images {
   /**
    * Makes the record of an image, which waits for its data. The id is the client's choice and used for nothing else, so that
    * the request can be repeated: a conflict says that an earlier one arrived.
+   * @param isOwn whether that may have been this client's
    * @throws {ConflictError} when the earlier record is not the same, or has its data
    */
-  async create(image: ImageRequest): Promise<void> {
+  async create(image: ImageRequest, isOwn: (found: Image) => boolean = () => true): Promise<void> {
     try {
       await this.#glance.post('/images', image, { idempotent: true });
     } catch (error) {
-      if (!(error instanceof ConflictError && (await this.#isQueued(image)))) {
+      if (!(error instanceof ConflictError && (await this.#isQueued(image, isOwn)))) {
         throw error;
       }
     }
@@ -128,9 +129,9 @@ export class Images {
     await this.#glance.delete(path`/images/${id}`);
   }
 
-  async #isQueued(image: ImageRequest): Promise<boolean> {
+  async #isQueued(image: ImageRequest, isOwn: (found: Image) => boolean): Promise<boolean> {
     const found = await this.find(image.id);
-    return found?.status === 'queued' && refersAsWanted(image, found);
+    return found?.status === 'queued' && refersAsWanted(image, found) && isOwn(found);
   }
 
   async waitUntilActive(id: string): Promise<Image> {

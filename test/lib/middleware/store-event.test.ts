@@ -141,7 +141,7 @@ describe('an event of a store', () => {
 
     expect(parsed(answer)).toEqual({
       statusCode: 503,
-      headers: { 'content-type': 'application/json' },
+      headers: { 'content-type': 'application/json', 'retry-after': '30' },
       body: {
         result: null,
         error: { type: 'Bosh::Clouds::CloudError', message: 'Glance is full', ok_to_retry: false },

@@ -43,7 +43,7 @@ async function deal(objects: Parameters<typeof dealWithEach>[0], failures: Recor
     if (key in failures) {
       throw failures[key];
     }
-    return IMAGE_ID;
+    return { imageId: IMAGE_ID };
   };
   const result = await dealWithEach(objects, upload, stage.context).catch((error: unknown) => error);
   return { result, tried, lines: stage.lines };

@@ -100,7 +100,7 @@ describe('a whole stemcell', () => {
     );
   });
 
-  it('hands over each file of its image until no more is wanted', async () => {
+  it('hands over each file of its image', async () => {
     const images: Files = [
       ['initrd.img', 'a ramdisk'],
       ['./root.img', ROOT],

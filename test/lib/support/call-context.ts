@@ -70,6 +70,7 @@ export function callContext({ openstack = {}, sections = {}, request = {} }: Con
     stemcells: {
       settings: stemcells,
       openStore: async (bucket = stemcells.bucket) => openObjectStore(stemcells.store, bucket ?? '', log),
+      longestWaitMs: Number.POSITIVE_INFINITY,
     },
     registry: {
       settings: registry,
