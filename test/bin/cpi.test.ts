@@ -129,7 +129,6 @@ describe('dist/cpi', () => {
   it.each([
     ['an unknown option', ['--verbose']],
     ['an option without its value', ['--config']],
-    ['an operand', ['request.json']],
   ])('answers %s with how it is to be called', async (_, args) => {
     const outcome = await run('{"method":"info","arguments":[]}', args);
 
