@@ -15,6 +15,8 @@ export interface Call {
   stemcellVersion?: number;
   /** Laid over the configuration's `openstack` section. */
   openstack?: Record<string, unknown>;
+  /** The configuration's `stemcells` section. */
+  stemcells?: Record<string, unknown>;
 }
 
 export interface Attempt {
@@ -38,6 +40,8 @@ export interface FaultStage {
   embedded: EmbeddedCloud;
   injector: FaultInjector;
   call(call: Call, attempt?: Attempt): Promise<Answer>;
+  /** What must never be found in an output. */
+  secrets: string[];
   close(): Promise<void>;
 }
 
@@ -59,6 +63,7 @@ export async function faultStage(options: EmbeddedCloudOptions = {}): Promise<Fa
       user: embedded.registryEndpoint.user,
       password: embedded.registryEndpoint.password,
     },
+    ...(call.stemcells && { stemcells: call.stemcells }),
     agent: { mbus: `nats://nats:${MARKED.mbusPassword}@10.0.0.6:4222` },
     retry_config: { default: { max_attempts: retries, sleep_duration: 0 } },
   });
@@ -66,9 +71,10 @@ export async function faultStage(options: EmbeddedCloudOptions = {}): Promise<Fa
     cloud,
     embedded,
     injector,
+    secrets,
     close,
     call: async (call, attempt = {}) => {
-      const { method, args, ...versions } = call;
+      const { method, args, openstack: _, stemcells: __, ...versions } = call;
       const { handler } = await functions[method]();
       const lines: string[] = [];
       const known = embedded.secrets.length;

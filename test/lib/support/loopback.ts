@@ -16,6 +16,9 @@ const tlsFile = (name: string) =>
 /** The authority that a TLS server of these tests is known by. */
 export const TEST_CA = tlsFile('ca.pem');
 
+/** Its server's certificate and key. */
+export const TLS_SERVER = { key: tlsFile('server.key'), cert: tlsFile('server.pem') };
+
 export interface Received {
   method: string;
   /** As it stands in the request line: absolute when a proxy is spoken to. */
@@ -43,9 +46,7 @@ export async function startServer(answer: Answer, options: { tls?: boolean } = {
     received.push(one);
     answer(response, one);
   };
-  const server = options.tls
-    ? createTlsServer({ key: tlsFile('server.key'), cert: tlsFile('server.pem') }, onRequest)
-    : createServer(onRequest);
+  const server = options.tls ? createTlsServer(TLS_SERVER, onRequest) : createServer(onRequest);
   const port = await listen(server);
   const close = async () => {
     server.closeAllConnections();
