@@ -1,8 +1,3 @@
-import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { isRecord } from '#lib/json.ts';
@@ -12,10 +7,9 @@ import { refuseSecrets } from '../support/cpi.ts';
 import { type FunctionProcess, startFunctionProcess } from '../support/function-process.ts';
 import { type ObjectStoreServer, startObjectStore } from '../support/object-store.ts';
 import { awsEvent, cephEvent, type Happening, minioEvent, TEST_EVENT } from '../support/store-events.ts';
-import { manifestOf, tgz, wholeStemcell } from '../support/whole-stemcell.ts';
+import { manifestOf, tgz, unpackedLight, wholeStemcell } from '../support/whole-stemcell.ts';
 import { insideOf } from './embedded-cloud.ts';
 
-const run = promisify(execFile);
 const PREFIX = 'stemcells/';
 const KEY = `${PREFIX}bosh-stemcell-1.390.tgz`;
 const LIGHT_KEY = `${PREFIX}light/light-bosh-stemcell-1.390.tgz`;
@@ -105,16 +99,8 @@ describe('stemcell_uploaded', () => {
     return stage.operator.imageData(imageId);
   }
 
-  /** What tar makes of it. */
-  async function unpacked(key = LIGHT_KEY): Promise<Record<string, string>> {
-    const folder = await mkdtemp(join(tmpdir(), 'light-stemcell-'));
-    const path = join(folder, 'light.tgz');
-    await writeFile(path, store.bucket.content(key) ?? '');
-    const { stdout } = await run('tar', ['-xvzf', path, '-C', folder]);
-    const names = stdout.trimEnd().split('\n');
-    const files = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')));
-    await rm(folder, { recursive: true });
-    return Object.fromEntries(names.map((name, index) => [name, files[index] ?? '']));
+  function light(): Promise<Record<string, string>> {
+    return unpackedLight(store.bucket.content(LIGHT_KEY) ?? Buffer.alloc(0));
   }
 
   it('makes an image of a stemcell, and tells of it', async () => {
@@ -155,7 +141,7 @@ describe('stemcell_uploaded', () => {
     store.bucket.put(KEY, await wholeStemcell(root));
 
     const imageId = await imageOf();
-    const { 'stemcell.MF': text = '', ...files } = await unpacked();
+    const { 'stemcell.MF': text = '', ...files } = await light();
     const manifest = parse(text);
     const { result } = await stage.cpi.call('create_stemcell', ['/nowhere/image', manifest.cloud_properties]);
 
@@ -185,7 +171,7 @@ describe('stemcell_uploaded', () => {
 
     expect((await data(imageId)).equals(root)).toBe(true);
     expect(store.requests.filter(({ method, key }) => method === 'GET' && key === KEY)).toHaveLength(reads);
-    expect(Object.keys(await unpacked()).sort()).toEqual(order.map((name) => name.replace('./', '')).sort());
+    expect(Object.keys(await light()).sort()).toEqual(order.map((name) => name.replace('./', '')).sort());
   });
 
   it.each([
@@ -374,14 +360,14 @@ describe('stemcell_uploaded', () => {
 
     it('finds what it has made', async () => {
       const first = await imageOf();
-      const light = store.bucket.content(LIGHT_KEY);
+      const written = store.bucket.content(LIGHT_KEY);
       store.requests.length = 0;
 
       const second = await imageOf(minioEvent(happening()));
 
       expect(second).toBe(first);
       expect(images()).toEqual([first]);
-      expect(store.bucket.content(LIGHT_KEY)).toEqual(light);
+      expect(store.bucket.content(LIGHT_KEY)).toEqual(written);
       expect(store.requests.map(({ method, key }) => `${method} ${key}`)).toEqual([
         `HEAD ${KEY}`,
         `GET ${STATUS_KEY}`,
@@ -391,11 +377,11 @@ describe('stemcell_uploaded', () => {
 
     it('writes a light stemcell that is missing, of the same bytes', async () => {
       const imageId = await imageOf();
-      const light = store.bucket.content(LIGHT_KEY);
+      const written = store.bucket.content(LIGHT_KEY);
       store.bucket.objects.delete(LIGHT_KEY);
 
       expect(await imageOf()).toBe(imageId);
-      expect(store.bucket.content(LIGHT_KEY)).toEqual(light);
+      expect(store.bucket.content(LIGHT_KEY)).toEqual(written);
       expect(images()).toEqual([imageId]);
     });
 
@@ -415,7 +401,7 @@ describe('stemcell_uploaded', () => {
 
       expect(second).not.toBe(first);
       expect(images()).toEqual([second]);
-      expect(parse((await unpacked())['stemcell.MF'] ?? '').cloud_properties.image_id).toBe(second);
+      expect(parse((await light())['stemcell.MF'] ?? '').cloud_properties.image_id).toBe(second);
     });
 
     it('eight times at once, makes one image', async () => {

@@ -1,8 +1,16 @@
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { pack } from 'tar-stream';
 import { stemcellProperties } from '../acceptance/stemcell-archive.ts';
+
+const run = promisify(execFile);
 
 /** Files of an archive, in their order. */
 export type Files = [name: string, content: Buffer | string][];
@@ -63,4 +71,19 @@ export async function wholeStemcell(rootImage: Buffer, options: WholeStemcellOpt
   };
   const order = options.order ?? Object.keys(contents);
   return tgz(order.map((name) => [name, contents[name.replace(/^\.\//, '')] ?? '']));
+}
+
+/** What tar makes of a light stemcell. */
+export async function unpackedLight(content: Readable | Buffer): Promise<Record<string, string>> {
+  const folder = await mkdtemp(join(tmpdir(), 'light-stemcell-'));
+  try {
+    const path = join(folder, 'light.tgz');
+    await writeFile(path, content);
+    const { stdout } = await run('tar', ['-xvzf', path, '-C', folder]);
+    const names = stdout.trimEnd().split('\n');
+    const files = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')));
+    return Object.fromEntries(names.map((name, index) => [name, files[index] ?? '']));
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 }
