@@ -13,6 +13,7 @@ import {
   stemcellProperties,
 } from '../acceptance/stemcell-archive.ts';
 import { type Loopback, startServer, TEST_CA } from '../lib/support/loopback.ts';
+import type { CloudDescription, S3Description } from '../support/cloud.ts';
 import { directorRequest, refuseSecrets } from '../support/cpi.ts';
 import { type FunctionProcess, startFunctionProcess } from '../support/function-process.ts';
 import { realCloud } from '../support/real-cloud.ts';
@@ -23,6 +24,13 @@ const BUCKET = 'bosh';
 const MEBIBYTE = 1024 * 1024;
 
 const cloud = await realCloud();
+
+function s3Of({ s3 }: CloudDescription): S3Description {
+  if (!s3) {
+    throw new Error('this cloud has no object store');
+  }
+  return s3;
+}
 
 /** Functions in a process of their own, before the real Glance and the real Swift. */
 describe.skipIf(!cloud.s3)('stemcells through functions', () => {
@@ -43,15 +51,7 @@ describe.skipIf(!cloud.s3)('stemcells through functions', () => {
     archive = await stemcellArchive({ 'root.img': root });
     const image = await readFile(archive.path);
     server = await startServer((response) => response.end(image), { tls: true });
-    const {
-      endpoint,
-      region,
-      access_key: accessKeyId = '',
-      secret_access_key: secretAccessKey = '',
-    } = {
-      ...cloud.s3,
-      secret_access_key: cloud.s3?.secret_key,
-    };
+    const { endpoint, region, access_key: accessKeyId, secret_key: secretAccessKey } = s3Of(cloud);
     store = openObjectStore(
       {
         endpoint,
@@ -102,7 +102,7 @@ describe.skipIf(!cloud.s3)('stemcells through functions', () => {
   });
 
   function secrets(): string[] {
-    return [...stage.secrets(), cloud.s3?.secret_key ?? ''];
+    return [...stage.secrets(), s3Of(cloud).secret_key];
   }
 
   /** What a function answers that does not fail. */
