@@ -121,17 +121,15 @@ async function* piecesOf(
 ): AsyncGenerator<Buffer> {
   let read = 0;
   try {
-    for await (const piece of handle.createReadStream({
-      start: 0,
-      autoClose: false,
-      highWaterMark: PIECE_BYTES,
-    })) {
-      read += piece.length;
-      if (read > bytes) {
+    // Not by a stream of the handle's: one that is closed before its end takes the handle with it.
+    for (;;) {
+      const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(PIECE_BYTES), 0, PIECE_BYTES, read);
+      read += bytesRead;
+      if (bytesRead === 0 || read > bytes) {
         break;
       }
-      progress.add(piece.length);
-      yield piece;
+      progress.add(bytesRead);
+      yield buffer.subarray(0, bytesRead);
     }
     if (read !== bytes) {
       throw new Error('it changed while it was read');
