@@ -1,114 +1,24 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { isRecord } from '#lib/json.ts';
-import { embeddedStage, type Stage } from '../acceptance/stage.ts';
 import { imageData, stemcellName } from '../acceptance/stemcell-archive.ts';
-import { refuseSecrets } from '../support/cpi.ts';
-import { type FunctionProcess, startFunctionProcess } from '../support/function-process.ts';
-import { type ObjectStoreServer, startObjectStore } from '../support/object-store.ts';
-import { awsEvent, cephEvent, type Happening, minioEvent, TEST_EVENT } from '../support/store-events.ts';
-import { manifestOf, tgz, unpackedLight, wholeStemcell } from '../support/whole-stemcell.ts';
-import { insideOf } from './embedded-cloud.ts';
-
-const PREFIX = 'stemcells/';
-const KEY = `${PREFIX}bosh-stemcell-1.390.tgz`;
-const LIGHT_KEY = `${PREFIX}light/light-bosh-stemcell-1.390.tgz`;
-const STATUS_KEY = `${KEY}.status.json`;
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+import { awsEvent, cephEvent, minioEvent, TEST_EVENT } from '../support/store-events.ts';
+import { manifestOf, tgz, wholeStemcell } from '../support/whole-stemcell.ts';
+import { dropZone } from './dropped-stemcells.ts';
 
 describe('stemcell_uploaded', () => {
+  const getZone = dropZone();
   const root = imageData();
-  let stage: Stage;
-  let store: ObjectStoreServer;
-  let functions: FunctionProcess;
-  let written = '';
-
-  beforeAll(async () => {
-    stage = await embeddedStage();
-    store = await startObjectStore();
-    functions = startFunctions();
-  });
-
-  beforeEach(() => {
-    store.reset();
-    insideOf(stage).restore();
-    stage.injector.reset();
-  });
-
-  afterAll(async () => {
-    written += await functions.close();
-    await Promise.all([store.close(), stage.close()]);
-
-    refuseSecrets([written], [...stage.secrets(), ...store.secrets]);
-  });
-
-  /** In a process of their own, with a configuration of their own. */
-  function startFunctions(stemcells: Record<string, unknown> = {}): FunctionProcess {
-    const { properties } = stage;
-    return startFunctionProcess({
-      CPI_CONFIG: JSON.stringify({
-        cloud: {
-          properties: { ...properties, stemcells: { ...store.properties, prefix: PREFIX, ...stemcells } },
-        },
-      }),
-    });
-  }
-
-  function happening(key = KEY): Happening {
-    return { bucket: 'bosh', key };
-  }
-
-  /** @returns what was answered; an error when the event is to come again */
-  async function deliver(event: object = awsEvent(happening()), to = functions) {
-    const answer = await to.invoke('stemcell_uploaded', event).catch((error: Error) => error);
-    refuseSecrets(
-      [answer instanceof Error ? answer.message : JSON.stringify(answer), ...tellings()],
-      [...stage.secrets(), ...store.secrets],
-    );
-    return answer;
-  }
-
-  async function outcomes(event?: object): Promise<unknown[]> {
-    const answer = await deliver(event);
-    expect(answer).toMatchObject({ error: null });
-    return 'result' in answer && Array.isArray(answer.result) ? answer.result : [];
-  }
-
-  async function imageOf(event?: object): Promise<string> {
-    const [outcome] = await outcomes(event);
-    expect(outcome).toMatchObject({ state: 'active', image_id: expect.stringMatching(UUID) });
-    return isRecord(outcome) ? String(outcome.image_id) : '';
-  }
-
-  function tellings(): string[] {
-    return store.bucket
-      .keys()
-      .filter((key) => key.endsWith('.json'))
-      .map((key) => store.bucket.text(key) ?? '');
-  }
-
-  function status(key = STATUS_KEY): unknown {
-    return JSON.parse(store.bucket.text(key) ?? 'null');
-  }
-
-  function images(): string[] {
-    return [...insideOf(stage).leftovers()].filter(({ kind }) => kind === 'image').map(({ id }) => id);
-  }
-
-  async function data(imageId: string): Promise<Buffer> {
-    return stage.operator.imageData(imageId);
-  }
-
-  function light(): Promise<Record<string, string>> {
-    return unpackedLight(store.bucket.content(LIGHT_KEY) ?? Buffer.alloc(0));
-  }
 
   it('makes an image of a stemcell, and tells of it', async () => {
-    const etag = store.bucket.put(KEY, await wholeStemcell(root, { fields: { tags: { owner: 'cf' } } }));
+    const zone = getZone();
+    const etag = zone.store.bucket.put(
+      zone.key,
+      await wholeStemcell(root, { fields: { tags: { owner: 'cf' } } }),
+    );
 
-    const imageId = await imageOf();
+    const imageId = await zone.imageOf();
 
-    expect(await stage.operator.image(imageId)).toMatchObject({
+    expect(await zone.stage.operator.image(imageId)).toMatchObject({
       name: stemcellName,
       status: 'active',
       visibility: 'private',
@@ -117,33 +27,39 @@ describe('stemcell_uploaded', () => {
       version: '1.390',
       hypervisor_type: 'kvm',
       owner: expect.any(String),
-      bosh_stemcell_source: `s3://bosh/${KEY}`,
+      bosh_stemcell_source: `s3://bosh/${zone.key}`,
     });
-    expect((await data(imageId)).equals(root)).toBe(true);
-    expect(status()).toEqual({
+    expect((await zone.data(imageId)).equals(root)).toBe(true);
+    expect(zone.status()).toEqual({
       bucket: 'bosh',
-      key: KEY,
+      key: zone.key,
       etag,
-      bytes: store.bucket.content(KEY)?.length,
+      bytes: zone.store.bucket.content(zone.key)?.length,
       state: 'active',
       image_id: imageId,
       name: 'bosh-openstack-kvm-ubuntu-jammy-go_agent',
       version: '1.390',
-      light_stemcell: LIGHT_KEY,
+      light_stemcell: zone.lightKey,
       attempt: expect.any(String),
       updated_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
     });
-    expect(store.requests.filter(({ method, key }) => method === 'GET' && key === KEY)).toHaveLength(1);
-    expect(images()).toEqual([imageId]);
+    expect(
+      zone.store.requests.filter(({ method, key }) => method === 'GET' && key === zone.key),
+    ).toHaveLength(1);
+    expect(zone.images()).toEqual([imageId]);
   });
 
   it('writes a light stemcell that create_stemcell takes', async () => {
-    store.bucket.put(KEY, await wholeStemcell(root));
+    const zone = getZone();
+    zone.store.bucket.put(zone.key, await wholeStemcell(root));
 
-    const imageId = await imageOf();
-    const { 'stemcell.MF': text = '', ...files } = await light();
+    const imageId = await zone.imageOf();
+    const { 'stemcell.MF': text = '', ...files } = await zone.light();
     const manifest = parse(text);
-    const { result } = await stage.cpi.call('create_stemcell', ['/nowhere/image', manifest.cloud_properties]);
+    const { result } = await zone.stage.cpi.call('create_stemcell', [
+      '/nowhere/image',
+      manifest.cloud_properties,
+    ]);
 
     expect(result).toBe(`${imageId} light`);
     expect(manifest).toMatchObject({
@@ -165,19 +81,25 @@ describe('stemcell_uploaded', () => {
     ['its manifest last', ['packages.txt', 'image', 'stemcell.MF'], 2],
     ['names with ./', ['./stemcell.MF', './packages.txt', './image'], 1],
   ])('takes a stemcell with %s', async (_, order, reads) => {
-    store.bucket.put(KEY, await wholeStemcell(root, { order }));
+    const zone = getZone();
+    zone.store.bucket.put(zone.key, await wholeStemcell(root, { order }));
 
-    const imageId = await imageOf();
+    const imageId = await zone.imageOf();
 
-    expect((await data(imageId)).equals(root)).toBe(true);
-    expect(store.requests.filter(({ method, key }) => method === 'GET' && key === KEY)).toHaveLength(reads);
-    expect(Object.keys(await light()).sort()).toEqual(order.map((name) => name.replace('./', '')).sort());
+    expect((await zone.data(imageId)).equals(root)).toBe(true);
+    expect(
+      zone.store.requests.filter(({ method, key }) => method === 'GET' && key === zone.key),
+    ).toHaveLength(reads);
+    expect(Object.keys(await zone.light()).sort()).toEqual(
+      order.map((name) => name.replace('./', '')).sort(),
+    );
   });
 
   it.each([
     ['first', ['root.img', 'kernel.img', 'initrd.img', 'notes.txt']],
     ['last', ['initrd.img', 'notes.txt', 'kernel.img', './root.img']],
   ])('makes images of a kernel and a ramdisk, with the root image %s', async (_, names) => {
+    const zone = getZone();
     const contents = new Map([
       ['root.img', root],
       ['kernel.img', imageData(30_000)],
@@ -193,18 +115,18 @@ describe('stemcell_uploaded', () => {
       name,
       contents.get(name.replace('./', '')) ?? Buffer.from('notes'),
     ]);
-    store.bucket.put(KEY, await wholeStemcell(root, { images: files, properties }));
+    zone.store.bucket.put(zone.key, await wholeStemcell(root, { images: files, properties }));
 
-    const imageId = await imageOf();
-    const image = await stage.operator.image(imageId);
+    const imageId = await zone.imageOf();
+    const image = await zone.stage.operator.image(imageId);
 
-    expect(images().sort()).toEqual([imageId, image.kernel_id, image.ramdisk_id].sort());
-    expect((await data(imageId)).equals(root)).toBe(true);
-    expect((await data(image.kernel_id)).equals(contents.get('kernel.img') ?? root)).toBe(true);
-    expect((await data(image.ramdisk_id)).equals(contents.get('initrd.img') ?? root)).toBe(true);
-    expect(await stage.operator.image(image.kernel_id)).toMatchObject({
+    expect(zone.images().sort()).toEqual([imageId, image.kernel_id, image.ramdisk_id].sort());
+    expect((await zone.data(imageId)).equals(root)).toBe(true);
+    expect((await zone.data(image.kernel_id)).equals(contents.get('kernel.img') ?? root)).toBe(true);
+    expect((await zone.data(image.ramdisk_id)).equals(contents.get('initrd.img') ?? root)).toBe(true);
+    expect(await zone.stage.operator.image(image.kernel_id)).toMatchObject({
       stemcell: stemcellName,
-      bosh_stemcell_source: `s3://bosh/${KEY}`,
+      bosh_stemcell_source: `s3://bosh/${zone.key}`,
     });
   });
 
@@ -213,64 +135,68 @@ describe('stemcell_uploaded', () => {
     ['MinIO', minioEvent],
     ['Ceph', cephEvent],
   ])('takes events of %s, for several objects and keys of any kind', async (_, storeEvent) => {
-    const other = `${PREFIX}new/a stemcell+für (2).tgz`;
-    store.bucket.put(KEY, await wholeStemcell(root));
-    store.bucket.put(other, await wholeStemcell(imageData()));
+    const zone = getZone();
+    const other = `${zone.prefix}new/a stemcell+für (2).tgz`;
+    zone.store.bucket.put(zone.key, await wholeStemcell(root));
+    zone.store.bucket.put(other, await wholeStemcell(imageData()));
 
-    const made = await outcomes(storeEvent(happening(), happening(other)));
+    const made = await zone.outcomes(storeEvent(zone.event(), zone.event(other)));
 
     expect(made).toMatchObject([
-      { bucket: 'bosh', key: KEY, state: 'active' },
+      { bucket: 'bosh', key: zone.key, state: 'active' },
       { bucket: 'bosh', key: other, state: 'active' },
     ]);
-    expect(images()).toHaveLength(2);
-    expect(store.bucket.keys(`${PREFIX}light/`)).toEqual(
-      [`${PREFIX}light/light-a stemcell+für (2).tgz`, LIGHT_KEY].sort(),
+    expect(zone.images()).toHaveLength(2);
+    expect(zone.store.bucket.keys(`${zone.prefix}light/`)).toEqual(
+      [`${zone.prefix}light/light-a stemcell+für (2).tgz`, zone.lightKey].sort(),
     );
   });
 
   it('ignores what is no stemcell, and what is there no more', async () => {
+    const zone = getZone();
     const keys = [
-      LIGHT_KEY,
-      STATUS_KEY,
-      `${PREFIX}staged/0a1b/image`,
-      `${PREFIX}light-1.tgz`,
+      zone.lightKey,
+      zone.statusKey,
+      `${zone.prefix}staged/0a1b/image`,
+      `${zone.prefix}light-1.tgz`,
       'elsewhere/a.tgz',
-      KEY,
+      zone.key,
     ];
 
-    const made = await outcomes(awsEvent(...keys.map(happening)));
+    const made = await zone.outcomes(awsEvent(...keys.map((key) => zone.event(key))));
 
     expect(made).toMatchObject(keys.map((key) => ({ key, state: 'ignored', reason: expect.any(String) })));
     expect(made.at(-1)).toMatchObject({ reason: 'it is not there any more' });
-    expect(await outcomes(TEST_EVENT)).toEqual([]);
-    expect(store.bucket.keys()).toEqual([]);
-    expect(stage.injector.requests).toEqual([]);
+    expect(await zone.outcomes(TEST_EVENT)).toEqual([]);
+    expect(zone.store.bucket.keys()).toEqual([]);
+    expect(zone.stage.injector.requests).toEqual([]);
   });
 
   it('is not called again by what it writes', async () => {
-    store.bucket.put(KEY, await wholeStemcell(root));
-    await imageOf();
-    const keys = store.bucket.keys().filter((key) => key !== KEY);
-    const before = stage.injector.requests.length;
+    const zone = getZone();
+    zone.store.bucket.put(zone.key, await wholeStemcell(root));
+    await zone.imageOf();
+    const keys = zone.store.bucket.keys().filter((key) => key !== zone.key);
+    const before = zone.stage.injector.requests.length;
 
-    const made = await outcomes(awsEvent(...keys.map(happening)));
+    const made = await zone.outcomes(awsEvent(...keys.map((key) => zone.event(key))));
 
     expect(made).toHaveLength(2);
     expect(made).toMatchObject(keys.map((key) => ({ key, state: 'ignored' })));
-    expect(stage.injector.requests).toHaveLength(before);
+    expect(zone.stage.injector.requests).toHaveLength(before);
   });
 
   it('takes stemcells from no other bucket', async () => {
-    store.addBucket('other').put(KEY, await wholeStemcell(root));
+    const zone = getZone();
+    zone.store.addBucket('other').put(zone.key, await wholeStemcell(root));
 
-    const [outcome] = await outcomes(awsEvent({ bucket: 'other', key: KEY }));
+    const [outcome] = await zone.outcomes(awsEvent({ bucket: 'other', key: zone.key }));
 
     expect(outcome).toMatchObject({
       state: 'failed',
       reason: expect.stringMatching(/^Bucket 'other' must be/),
     });
-    expect(store.requests).toEqual([]);
+    expect(zone.store.requests).toEqual([]);
   });
 
   describe('of a bad file', () => {
@@ -326,106 +252,119 @@ describe('stemcell_uploaded', () => {
         /image is empty/,
       ],
     ])('that %s, tells the reason, once and for all', async (_, content, reason) => {
-      store.bucket.put(KEY, await content());
+      const zone = getZone();
+      zone.store.bucket.put(zone.key, await content());
 
-      const [outcome] = await outcomes();
+      const [outcome] = await zone.outcomes();
 
       expect(outcome).toEqual({
         bucket: 'bosh',
-        key: KEY,
+        key: zone.key,
         state: 'failed',
         reason: expect.stringMatching(reason),
       });
-      expect(status()).toMatchObject({ state: 'failed', error: expect.stringMatching(reason), key: KEY });
-      expect(images()).toEqual([]);
-      expect(store.bucket.keys()).toEqual([KEY, STATUS_KEY]);
+      expect(zone.status()).toMatchObject({
+        state: 'failed',
+        error: expect.stringMatching(reason),
+        key: zone.key,
+      });
+      expect(zone.images()).toEqual([]);
+      expect(zone.store.bucket.keys()).toEqual([zone.key, zone.statusKey]);
     });
 
     it('goes on with the one that takes its place', async () => {
-      store.bucket.put(KEY, await wholeStemcell(root, { sha1: 'a'.repeat(40) }));
-      await outcomes();
-      store.bucket.put(KEY, await wholeStemcell(root));
+      const zone = getZone();
+      zone.store.bucket.put(zone.key, await wholeStemcell(root, { sha1: 'a'.repeat(40) }));
+      await zone.outcomes();
+      zone.store.bucket.put(zone.key, await wholeStemcell(root));
 
-      const imageId = await imageOf();
+      const imageId = await zone.imageOf();
 
-      expect(status()).toMatchObject({ state: 'active', image_id: imageId });
-      expect(status()).not.toHaveProperty('error');
+      expect(zone.status()).toMatchObject({ state: 'active', image_id: imageId });
+      expect(zone.status()).not.toHaveProperty('error');
     });
   });
 
   describe('delivered again', () => {
     beforeEach(async () => {
-      store.bucket.put(KEY, await wholeStemcell(root));
+      const zone = getZone();
+      zone.store.bucket.put(zone.key, await wholeStemcell(root));
     });
 
     it('finds what it has made', async () => {
-      const first = await imageOf();
-      const written = store.bucket.content(LIGHT_KEY);
-      store.requests.length = 0;
+      const zone = getZone();
+      const first = await zone.imageOf();
+      const written = zone.store.bucket.content(zone.lightKey);
+      zone.store.requests.length = 0;
 
-      const second = await imageOf(minioEvent(happening()));
+      const second = await zone.imageOf(minioEvent(zone.event()));
 
       expect(second).toBe(first);
-      expect(images()).toEqual([first]);
-      expect(store.bucket.content(LIGHT_KEY)).toEqual(written);
-      expect(store.requests.map(({ method, key }) => `${method} ${key}`)).toEqual([
-        `HEAD ${KEY}`,
-        `GET ${STATUS_KEY}`,
-        `HEAD ${LIGHT_KEY}`,
+      expect(zone.images()).toEqual([first]);
+      expect(zone.store.bucket.content(zone.lightKey)).toEqual(written);
+      expect(zone.store.requests.map(({ method, key }) => `${method} ${key}`)).toEqual([
+        `HEAD ${zone.key}`,
+        `GET ${zone.statusKey}`,
+        `HEAD ${zone.lightKey}`,
       ]);
     });
 
     it('writes a light stemcell that is missing, of the same bytes', async () => {
-      const imageId = await imageOf();
-      const written = store.bucket.content(LIGHT_KEY);
-      store.bucket.objects.delete(LIGHT_KEY);
+      const zone = getZone();
+      const imageId = await zone.imageOf();
+      const written = zone.store.bucket.content(zone.lightKey);
+      zone.store.bucket.objects.delete(zone.lightKey);
 
-      expect(await imageOf()).toBe(imageId);
-      expect(store.bucket.content(LIGHT_KEY)).toEqual(written);
-      expect(images()).toEqual([imageId]);
+      expect(await zone.imageOf()).toBe(imageId);
+      expect(zone.store.bucket.content(zone.lightKey)).toEqual(written);
+      expect(zone.images()).toEqual([imageId]);
     });
 
     it('finds the image though nothing tells of it', async () => {
-      const imageId = await imageOf();
-      store.bucket.objects.delete(STATUS_KEY);
+      const zone = getZone();
+      const imageId = await zone.imageOf();
+      zone.store.bucket.objects.delete(zone.statusKey);
 
-      expect(await imageOf()).toBe(imageId);
-      expect(status()).toMatchObject({ state: 'active', image_id: imageId });
+      expect(await zone.imageOf()).toBe(imageId);
+      expect(zone.status()).toMatchObject({ state: 'active', image_id: imageId });
     });
 
     it('makes another image when the first one was deleted', async () => {
-      const first = await imageOf();
-      await stage.operator.request('image', 'DELETE', `/images/${first}`);
+      const zone = getZone();
+      const first = await zone.imageOf();
+      await zone.stage.operator.request('image', 'DELETE', `/images/${first}`);
 
-      const second = await imageOf();
+      const second = await zone.imageOf();
 
       expect(second).not.toBe(first);
-      expect(images()).toEqual([second]);
-      expect(parse((await light())['stemcell.MF'] ?? '').cloud_properties.image_id).toBe(second);
+      expect(zone.images()).toEqual([second]);
+      expect(parse((await zone.light())['stemcell.MF'] ?? '').cloud_properties.image_id).toBe(second);
     });
 
     it('eight times at once, makes one image', async () => {
-      const made = await Promise.all(Array.from({ length: 8 }, () => imageOf()));
+      const zone = getZone();
+      const made = await Promise.all(Array.from({ length: 8 }, () => zone.imageOf()));
 
       expect(new Set(made).size).toBe(1);
-      expect(images()).toEqual([made[0]]);
-      expect((await data(made[0] ?? '')).equals(root)).toBe(true);
-      expect(status()).toMatchObject({ state: 'active', image_id: made[0] });
+      expect(zone.images()).toEqual([made[0]]);
+      expect((await zone.data(made[0] ?? '')).equals(root)).toBe(true);
+      expect(zone.status()).toMatchObject({ state: 'active', image_id: made[0] });
     });
 
     it('comes again when OpenStack is in trouble, and is done then', async () => {
-      stage.injector.inject({ match: { service: 'image', method: 'PUT' }, fault: { status: 503 } });
+      const zone = getZone();
+      zone.stage.injector.inject({ match: { service: 'image', method: 'PUT' }, fault: { status: 503 } });
 
-      const failure = await deliver();
-      const told = status();
-      stage.injector.reset();
-      const imageId = await imageOf();
+      const failure = await zone.deliver();
+      const told = zone.status();
+      zone.stage.injector.reset();
+      const imageId = await zone.imageOf();
 
       expect(failure).toBeInstanceOf(Error);
       expect(failure).toHaveProperty('message', expect.stringContaining('DeliveryFailed: '));
       expect(told).toMatchObject({ state: 'failed' });
-      expect(images()).toEqual([imageId]);
-      expect((await data(imageId)).equals(root)).toBe(true);
+      expect(zone.images()).toEqual([imageId]);
+      expect((await zone.data(imageId)).equals(root)).toBe(true);
     });
   });
 });
