@@ -9,12 +9,15 @@ import { deployedFunctions } from '#functions/index.ts';
 import type { CpiResponse } from '#lib/cpi/response.ts';
 import { embeddedStage, type Stage } from '../acceptance/stage.ts';
 import { startServer } from '../lib/support/loopback.ts';
+import { type ObjectStoreServer, startObjectStore } from '../support/object-store.ts';
 import { type ParameterStore, startParameterStore } from '../support/parameter-store.ts';
 
 const run = promisify(execFile);
 
 const FOLDER = '.serverless';
 const MAX_ZIP_BYTES = 150_000;
+/** What reads a stemcell's manifest has a parser of YAML. */
+const MAX_ZIP_BYTES_WITH_YAML = 200_000;
 /** Tells what importing a function has loaded: files, and what Node.js has built in. */
 const IMPORT = `require(process.argv[1]);
 const builtIn = process.moduleLoadList.filter((name) => /undici|http2/.test(name));
@@ -52,7 +55,7 @@ describe('the archives', () => {
     const zip = await readFile(join(FOLDER, `${name}.zip`));
 
     expect(Object.keys(unzipSync(zip))).toEqual([`functions/${name}.cjs`]);
-    expect(zip.length).toBeLessThan(MAX_ZIP_BYTES);
+    expect(zip.length).toBeLessThan(name === 'stemcell-uploaded' ? MAX_ZIP_BYTES_WITH_YAML : MAX_ZIP_BYTES);
   });
 
   it.each(names)('of %s is imported without the AWS SDK, fetch and HTTP/2', async (name) => {
@@ -67,20 +70,27 @@ describe('the archives', () => {
 describe('an unpacked function', () => {
   let stage: Stage;
   let store: ParameterStore;
+  let objectStore: ObjectStoreServer;
 
   beforeAll(async () => {
     stage = await embeddedStage();
     store = await startParameterStore();
-    store.parameters.set('/bosh/openstack-cpi', JSON.stringify({ cloud: { properties: stage.properties } }));
+    objectStore = await startObjectStore();
+    const properties = { ...stage.properties, stemcells: objectStore.properties };
+    store.parameters.set('/bosh/openstack-cpi', JSON.stringify({ cloud: { properties } }));
   });
 
   afterAll(async () => {
+    await objectStore.close();
     await store.close();
     await stage.close();
   });
 
   /** With what Lambda's runtime gives it, and the name of its parameter. */
-  async function hasVm(context: object = {}): Promise<CpiResponse> {
+  async function invoke(
+    name: string,
+    request: { arguments: unknown[]; context?: object },
+  ): Promise<CpiResponse> {
     const env = {
       // The runtime names its own packages so.
       NODE_PATH: resolve('node_modules'),
@@ -90,11 +100,24 @@ describe('an unpacked function', () => {
       AWS_ENDPOINT_URL_SSM: store.url,
       CPI_CONFIG_PARAMETER: '/bosh/openstack-cpi',
     };
-    const event = { method: 'has_vm', arguments: ['4f3c7a52-9d0e-4c1b-8a77-0b6f1f2e3d4c'], context };
-    const args = ['-e', INVOKE, await unpacked('has-vm'), JSON.stringify(event)];
+    const event = { method: name.replaceAll('-', '_'), ...request };
+    const args = ['-e', INVOKE, await unpacked(name), JSON.stringify(event)];
     const { stdout } = await run(process.execPath, args, { env });
     return JSON.parse(stdout);
   }
+
+  const hasVm = (context: object = {}) =>
+    invoke('has-vm', { arguments: ['4f3c7a52-9d0e-4c1b-8a77-0b6f1f2e3d4c'], context });
+
+  it("opens its bucket with the AWS SDK of Lambda's runtime", async () => {
+    const { result, error } = await invoke('stage-stemcell', { arguments: [5] });
+
+    const put = await fetch(Object(result).url, { method: 'PUT', body: 'image' });
+
+    expect(error).toBeNull();
+    expect(put.status).toBe(200);
+    expect(objectStore.bucket.keys('staged/')).toHaveLength(1);
+  });
 
   it("reads its configuration with the AWS SDK of Lambda's runtime", async () => {
     store.received.length = 0;

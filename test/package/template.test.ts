@@ -53,6 +53,7 @@ const limits: Record<string, [timeout: number, memory: number]> = {
   'create-network': [180, 512],
   'delete-network': [180, 512],
   'stage-stemcell': [180, 256],
+  'stemcell-uploaded': [900, 2048],
   'delete-stemcell-image': [180, 512],
 };
 
@@ -133,6 +134,11 @@ const may = (action: string, ...keys: string[]) => {
 const bucketStatements: Record<string, object[]> = {
   'create-stemcell': [mayList, may('GetObject', '*'), may('PutObject', '*staged/*/image.status.json')],
   'stage-stemcell': [mayList, may('PutObject', '*staged/*/image'), may('DeleteObject', '*staged/*')],
+  'stemcell-uploaded': [
+    mayList,
+    may('GetObject', '*'),
+    may('PutObject', '*.status.json', '*light/light-*.tgz'),
+  ],
   'delete-stemcell-image': [
     mayList,
     may('GetObject', '*.status.json'),
@@ -357,10 +363,23 @@ describe('the CloudFormation template with all parameters', () => {
       names.map((name) => `arn:aws:lambda:eu-central-1:123456789012:function:${LONG_PREFIX}${name}`),
     );
     expect(urls.map(({ AuthType }) => AuthType)).toEqual(names.map(() => 'AWS_IAM'));
-    expect(stack.types).not.toContain('AWS::Lambda::Permission');
     expect(stack.get('InvokeFunctions').properties.PolicyDocument.Statement[0].Action).toEqual([
       'lambda:InvokeFunction',
       'lambda:InvokeFunctionUrl',
+    ]);
+  });
+
+  it("lets the bucket of this account start the function of its events, and nobody else's", () => {
+    const permissions = stack.all('AWS::Lambda::Permission').map(({ properties }) => properties);
+
+    expect(permissions).toEqual([
+      {
+        FunctionName: `arn:aws:lambda:eu-central-1:123456789012:function:${LONG_PREFIX}stemcell-uploaded`,
+        Action: 'lambda:InvokeFunction',
+        Principal: 's3.amazonaws.com',
+        SourceArn: BUCKET,
+        SourceAccount: '123456789012',
+      },
     ]);
   });
 
