@@ -17,8 +17,8 @@ export interface ArchiveFile {
 /** The archive itself cannot be read, so that trying again is of no use. */
 export class ArchiveError extends CloudError {}
 
-/** Of what gunzip gives at a time. */
-const CHUNK_BYTES = 256 * 1024;
+/** Of what gunzip gives at a time: smaller chunks take more time, larger ones pile up in memory until garbage is collected. */
+const CHUNK_BYTES = 128 * 1024;
 /** The types of tar-stream lack the second one, without which it refuses tars older than POSIX. */
 const TAR_OPTIONS = { highWaterMark: CHUNK_BYTES, allowUnknownFormat: true };
 /** Up to the end of a tar's mark, the last of those below. */
