@@ -110,7 +110,7 @@ async function forget(image: Image, { stemcells, log }: CallContext): Promise<vo
     if (!isRecord(status) || status.image_id !== image.id) {
       return;
     }
-    const { light: lightKey } = status;
+    const { light_stemcell: lightKey } = status;
     if (typeof lightKey === 'string' && lightKey.startsWith(lightPrefix(prefix))) {
       await store.delete(lightKey);
     }

@@ -2,9 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { operatorFunctions } from '#functions/index.ts';
 import { anyVm, deleteVm, sent, UNKNOWN_ID } from '../acceptance/scenario.ts';
+import { imageData } from '../acceptance/stemcell-archive.ts';
 import { cloudError } from '../faults/messages.ts';
 import { finished, refuseSecrets } from '../support/cpi.ts';
 import { type ObjectStoreServer, startObjectStore } from '../support/object-store.ts';
+import { wholeStemcell } from '../support/whole-stemcell.ts';
 import { embeddedCloud, expectFailure, warningsOf } from './embedded-cloud.ts';
 
 const KEY = 'stemcells/bosh-stemcell-1.390.tgz';
@@ -24,17 +26,24 @@ describe('delete_stemcell_image', () => {
 
   afterAll(() => store.close());
 
-  async function deletionOf(named: string, { attempt = 1, bucket = 'bosh' as string | null } = {}) {
+  const deletionOf = (named: string, options: { attempt?: number; bucket?: null } = {}) =>
+    call('delete_stemcell_image', [named], options);
+
+  async function call(
+    method: 'delete_stemcell_image' | 'stemcell_uploaded',
+    args: unknown[],
+    { attempt = 1, bucket = 'bosh' }: { attempt?: number; bucket?: string | null } = {},
+  ) {
     const { properties, secrets } = getStage();
     const lines: string[] = [];
     const stemcells = { ...store.properties, bucket, prefix: 'stemcells' };
     const event = {
-      arguments: [named],
+      arguments: args,
       context: { request_id: 'by-hand' },
       invocation: { id: randomUUID(), attempt },
       config: { cloud: { properties: { ...properties, stemcells } } },
     };
-    const { handler } = await operatorFunctions.delete_stemcell_image();
+    const { handler } = await operatorFunctions[method]();
     const inProcess = { logSink: (line: string) => lines.push(line) };
     const response = finished(await handler(event, { inProcess }));
     const outcome = { ...response, stdout: JSON.stringify(response), stderr: lines.join('\n') };
@@ -125,7 +134,10 @@ describe('delete_stemcell_image', () => {
     const id = await image({ bosh_stemcell_source: SOURCE });
     store.bucket.put(KEY, 'a stemcell');
     store.bucket.put(LIGHT_KEY, 'a light stemcell');
-    store.bucket.put(STATUS_KEY, JSON.stringify({ state: 'active', image_id: id, light: LIGHT_KEY }));
+    store.bucket.put(
+      STATUS_KEY,
+      JSON.stringify({ state: 'active', image_id: id, light_stemcell: LIGHT_KEY }),
+    );
 
     const { result } = await deletionOf(KEY);
 
@@ -133,10 +145,23 @@ describe('delete_stemcell_image', () => {
     expect(store.bucket.keys()).toEqual([KEY]);
   });
 
+  it('leaves nothing of an event but the object', async () => {
+    const { operator } = getStage();
+    store.bucket.put(KEY, await wholeStemcell(imageData()));
+    const uploaded = await call('stemcell_uploaded', [[{ bucket: 'bosh', key: KEY }]]);
+    expect(uploaded.result).toMatchObject([{ state: 'active' }]);
+    expect(store.bucket.keys()).toEqual([KEY, STATUS_KEY, LIGHT_KEY].sort());
+
+    const { result } = await deletionOf(KEY);
+
+    expect(await operator.image(Object(result).image_id)).toBeUndefined();
+    expect(store.bucket.keys()).toEqual([KEY]);
+  });
+
   it('leaves what tells of another image', async () => {
     const id = await image({ bosh_stemcell_source: SOURCE });
     store.bucket.put(LIGHT_KEY, 'a light stemcell');
-    store.bucket.put(STATUS_KEY, JSON.stringify({ image_id: UNKNOWN_ID, light: LIGHT_KEY }));
+    store.bucket.put(STATUS_KEY, JSON.stringify({ image_id: UNKNOWN_ID, light_stemcell: LIGHT_KEY }));
 
     await deletionOf(id);
 
@@ -146,7 +171,7 @@ describe('delete_stemcell_image', () => {
   it('leaves what a status calls a light stemcell, and cannot be one', async () => {
     const id = await image({ bosh_stemcell_source: SOURCE });
     store.bucket.put('secrets.json', '{}');
-    store.bucket.put(STATUS_KEY, JSON.stringify({ image_id: id, light: 'secrets.json' }));
+    store.bucket.put(STATUS_KEY, JSON.stringify({ image_id: id, light_stemcell: 'secrets.json' }));
 
     await deletionOf(id);
 
