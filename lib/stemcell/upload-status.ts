@@ -92,13 +92,15 @@ export class UploadStatus {
    * @returns the image that an earlier attempt has made, if any did
    */
   async settled(): Promise<string | undefined> {
-    const last = await this.#waitFor((found) => {
-      const document = found && this.#isAboutSame(found.document) ? found.document : undefined;
-      return document?.state !== 'uploading' || this.#isOwn(document);
+    let last: StatusDocument | undefined;
+    const { isStale } = await this.#waitFor((found) => {
+      last = found && this.#isAboutSame(found.document) ? found.document : undefined;
+      return last?.state !== 'uploading' || this.#isOwn(last);
     });
-    return last?.document.state === 'active' && this.#isAboutSame(last.document)
-      ? last.document.image_id
-      : undefined;
+    if (isStale && last) {
+      this.#ended.add(last.attempt);
+    }
+    return last?.state === 'active' ? last.image_id : undefined;
   }
 
   /**
@@ -111,8 +113,8 @@ export class UploadStatus {
     }
     // Or what this attempt tells would hide for how long the other one has said nothing.
     clearInterval(this.#timer);
-    await this.#waitFor(async () => isOver());
-    if (attempt !== undefined) {
+    const { isStale } = await this.#waitFor(async () => isOver());
+    if (isStale && attempt !== undefined) {
       this.#ended.add(attempt);
     }
     await this.begun();
@@ -199,10 +201,10 @@ export class UploadStatus {
     return isThere;
   }
 
-  /** Until that is so, or whoever is at work has told nothing for too long. @returns what was told last */
+  /** Until that is so, or whoever is at work has told nothing for too long. */
   async #waitFor(
     isOver: (found: Found | undefined) => boolean | Promise<boolean>,
-  ): Promise<Found | undefined> {
+  ): Promise<{ isStale: boolean }> {
     const { lap, log, patience, stemcells } = this.#context;
     const { done } = lap.begin(`another attempt that uploads the same, see ${this.#key}`);
     const endsAt = Date.now() + stemcells.longestWaitMs;
@@ -210,14 +212,13 @@ export class UploadStatus {
       for (let looks = 0; ; looks++) {
         const found = await this.#look();
         if (await isOver(found)) {
-          return found;
+          return { isStale: false };
         }
         if (!found || found.ageMs >= STALE_AFTER_MS) {
           log.warn(
             `upload another attempt has told nothing for ${(found?.ageMs ?? 0) / 1000} s: it has ended`,
           );
-          this.#ended.add(found?.document.attempt ?? '');
-          return undefined;
+          return { isStale: true };
         }
         const progress = `at ${found.document.percent ?? 0} %`;
         if (Date.now() >= endsAt) {

@@ -5,7 +5,13 @@ import { cleanUpAndThrow, type Made, unconfirmed } from '../cpi/clean-up.ts';
 import { CloudError } from '../cpi/errors.ts';
 import { boshError } from '../cpi/response.ts';
 import { isRecord } from '../json.ts';
-import { ConflictError, HttpError, isAmbiguous, ServiceUnreachableError } from '../openstack/errors.ts';
+import {
+  ConflictError,
+  HttpError,
+  isAmbiguous,
+  ResourceFailedError,
+  ServiceUnreachableError,
+} from '../openstack/errors.ts';
 import type { Image, ImageRequest } from '../openstack/glance/images.ts';
 import { lookTwice } from '../openstack/send-once.ts';
 import { ArchiveError, type ArchiveFile } from './archive.ts';
@@ -137,6 +143,10 @@ class Upload {
   constructor(status: UploadStatus | undefined, context: CallContext) {
     this.#status = status;
     this.#context = context;
+  }
+
+  get hasAdopted(): boolean {
+    return this.#adopted.size > 0;
   }
 
   /** Of several images, all before the first upload: the main one refers to the others, whose files may stand behind its own. */
@@ -339,14 +349,16 @@ export function imagesMade({ openstack, invocationId, patience }: CallContext): 
 }
 
 /** The record is gone by now, so that another upload cannot double it. */
-function isRetryable(error: unknown, { isBrokenOff }: Upload): boolean {
+function isRetryable(error: unknown, { isBrokenOff, hasAdopted }: Upload): boolean {
   if (error instanceof SourceError) {
     return error.isRetryable;
   }
   const cause = error instanceof CloudError ? error.cause : error;
   const isTokenRefused = cause instanceof HttpError && cause.status === 401;
   const isFailure = cause instanceof HttpError || cause instanceof ServiceUnreachableError;
-  return isBrokenOff && (isTokenRefused || (isFailure && cause.failure !== 'final'));
+  // Whoever made it may have removed it since.
+  const isTakenAway = hasAdopted && cause instanceof ResourceFailedError;
+  return isTakenAway || (isBrokenOff && (isTokenRefused || (isFailure && cause.failure !== 'final')));
 }
 
 /** The stream was closed from its other end. */

@@ -12,6 +12,8 @@ export interface FunctionProcess {
     event: unknown,
     options?: { isInProcess: boolean },
   ): Promise<CpiResponse>;
+  /** Ends the process at once, whatever it is at. */
+  kill(): Promise<void>;
   /** @returns all that the process wrote */
   close(): Promise<string>;
 }
@@ -41,6 +43,10 @@ export function startFunctionProcess(environment: Record<string, string>): Funct
         throw new Error(failure);
       }
       return answer as CpiResponse;
+    },
+    async kill() {
+      host.kill('SIGKILL');
+      await ended;
     },
     async close() {
       if (host.connected) {
