@@ -9,6 +9,7 @@ import {
   type LambdaInvokeServer,
   startLambdaInvokeServer,
 } from '../support/lambda-invoke-server.ts';
+import { type ObjectStoreServer, startObjectStore } from '../support/object-store.ts';
 
 /** Packaged functions and the processes that run them, for any number of stages. */
 export interface Platform {
@@ -40,6 +41,8 @@ export interface KillStageOptions {
   timeoutMs?: number;
   settleMs?: number;
   run?: 'here' | 'process';
+  /** Whether there is a bucket for stemcells, which functions then are configured with. Default false. */
+  hasBucket?: boolean;
 }
 
 /** An embedded cloud, functions that run in processes of their own, and the binary that invokes them. */
@@ -50,6 +53,8 @@ export interface KillStage extends Omit<Stage, 'embedded'> {
   remote: Cpi;
   /** `cloud.properties` of the CPI that goes through functions. */
   remoteProperties: CpiOptions['properties'];
+  /** Only where there is a bucket. */
+  store: ObjectStoreServer | undefined;
 }
 
 export async function killStage(platform: Platform, options: KillStageOptions = {}): Promise<KillStage> {
@@ -60,10 +65,12 @@ export async function killStage(platform: Platform, options: KillStageOptions = 
     throw new Error('these tests look into the cloud itself');
   }
   embedded.settleMs = options.settleMs ?? 0;
+  const store = options.hasBucket ? await startObjectStore() : undefined;
   const server = await startLambdaInvokeServer(
     platform.environments,
-    // Without any configuration of their own: the binary sends all of it.
+    // Without any other configuration of their own: the binary sends all of it.
     deployedAlike(platform.bundles, {
+      ...(store && { environment: { CPI_CONFIG: ownConfiguration({ stemcells: store.properties }) } }),
       ...(timeoutMs !== undefined && { timeoutMs }),
     }),
   );
@@ -90,7 +97,7 @@ export async function killStage(platform: Platform, options: KillStageOptions = 
       },
     },
   };
-  const secrets = () => [...stage.secrets(), 'MARKED-SECRET-aws-4711'];
+  const secrets = () => [...stage.secrets(), 'MARKED-SECRET-aws-4711', ...(store?.secrets ?? [])];
   const remote = await startCpi({
     run: options.run ?? 'here',
     properties: remoteProperties,
@@ -104,12 +111,18 @@ export async function killStage(platform: Platform, options: KillStageOptions = 
     functions: server,
     remote,
     remoteProperties,
+    store,
     close: async () => {
       await remote.close();
       await server.close();
+      await store?.close();
       await stage.close();
     },
   };
+}
+
+function ownConfiguration(properties: object): string {
+  return JSON.stringify({ cloud: { properties } });
 }
 
 /** Numbers by kind, beyond what the cloud was seeded with. A deleted server may still be shown for a while. */

@@ -11,14 +11,22 @@ afterAll(async () => {
 });
 
 await killMatrix(platform, {
-  title: 'create_stemcell',
+  title: 'create_stemcell, of an image that is sent to the bucket',
+  hasBucket: true,
   call: () => ['create_stemcell', [archive.path, stemcellProperties]],
   leaves: { image: 1 },
-  holds: ({ embedded }, imageId) => {
+  holds: ({ embedded, store }, imageId) => {
     expect(embedded.images.get(String(imageId))).toMatchObject({ status: 'active' });
+    expect(store?.bucket.keys()).toEqual([]);
+  },
+  // Who is dead says nothing, which another attempt believes after a minute.
+  killed: ({ store }) => {
+    for (const key of store?.bucket.keys().filter((one) => one.endsWith('.status.json')) ?? []) {
+      store?.bucket.age(key, 60_000);
+    }
   },
   // An upload cannot be taken up again: its image makes way for another one.
-  mayBeRepeated: /^(POST|PUT|DELETE) image /,
+  isBegunAnew: /^(POST|PUT|DELETE) image /,
 });
 
 await killMatrix(platform, {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { functions } from '#functions/index.ts';
+import { deployedFunctions } from '#functions/index.ts';
 import { leanAxios } from '../../../scripts/lean-axios.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
@@ -20,7 +20,7 @@ export interface Bundles {
 
 export async function bundleFunctions(): Promise<Bundles> {
   const folder = await mkdtemp(join(tmpdir(), 'cpi-functions-'));
-  const names = Object.keys(functions).map((method) => method.replaceAll('_', '-'));
+  const names = Object.keys(deployedFunctions).map((method) => method.replaceAll('_', '-'));
   await build({
     absWorkingDir: ROOT,
     entryPoints: [
