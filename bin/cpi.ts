@@ -1,8 +1,7 @@
-import { parseArgs } from 'node:util';
-import { DEFAULT_CONFIG_PATH } from '#lib/config/default-path.ts';
 import { CpiError } from '#lib/cpi/errors.ts';
 import { type CpiResponse, defect, failure } from '#lib/cpi/response.ts';
 import { answer } from '#lib/invoke/answer.ts';
+import { directorsConfigPath } from '#lib/invoke/config-path.ts';
 import { readInput } from '#lib/invoke/read-input.ts';
 import { Redactor } from '#lib/log/redactor.ts';
 
@@ -18,20 +17,17 @@ function respond(response: CpiResponse): void {
 }
 
 async function main(): Promise<CpiResponse> {
-  const configPath = directorsConfigPath();
+  const args = process.argv.slice(2);
+  const configPath = directorsConfigPath(args);
   if (configPath === undefined) {
     const { operate } = await import('#lib/operator/operate.ts');
-    process.exit(await operate(process.argv.slice(2), process, loadFunctions));
+    const status = await operate(args, process, loadFunctions);
+    if (status === undefined) {
+      throw new CpiError('Usage: cpi [--config FILE] < request.json');
+    }
+    process.exit(status);
   }
   return answer(await readInput(), { configPath, loadFunctions, logSink: log, stopSignal: stopSignal() });
-}
-
-function directorsConfigPath(): string | undefined {
-  try {
-    return parseArgs({ options: { config: { type: 'string' } } }).values.config ?? DEFAULT_CONFIG_PATH;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Only from here on is there something to bring to an end. */

@@ -1,5 +1,5 @@
 import type { WriteStream } from 'node:tty';
-import { BoshError, CpiError } from '../cpi/errors.ts';
+import { BoshError } from '../cpi/errors.ts';
 import type { OperatorMethod } from '../cpi/methods.ts';
 import { defect, failure } from '../cpi/response.ts';
 import { type CallOptions, callFunction } from '../invoke/call.ts';
@@ -24,14 +24,13 @@ const WARNING = /^\S+ WARN (?:\[req_id [^\]]*\] )?/;
 
 /**
  * Does what an operator asks for.
- * @returns the exit status
- * @throws {CpiError} for options without a command, which may come from a Director
+ * @returns the exit status; undefined for arguments without a command, which are not an operator's
  */
 export async function operate(
   args: string[],
   outputs: Outputs,
   loadFunctions: CallOptions['loadFunctions'],
-): Promise<number> {
+): Promise<number | undefined> {
   const { stdout, stderr } = outputs;
   for (const output of [stdout, stderr]) {
     // The work goes on, even if nobody reads of it any more.
@@ -39,14 +38,11 @@ export async function operate(
   }
   try {
     const command = readCommand(args);
-    if (command === undefined) {
-      throw new CpiError('Usage: cpi [--config FILE] < request.json');
-    }
-    if (command.name === 'help') {
+    if (command?.name === 'help') {
       stdout.write(USAGE);
       return 0;
     }
-    return await work(command, outputs, loadFunctions);
+    return command && (await work(command, outputs, loadFunctions));
   } catch (error) {
     if (error instanceof UsageError) {
       stderr.write(`cpi: ${error.message}\n\n${USAGE}`);

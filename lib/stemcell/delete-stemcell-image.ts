@@ -17,11 +17,11 @@ const NAMED_SERVERS = 5;
  * @throws {CloudError} when there is no such image or several, when a server uses it, or when it is a Director's
  */
 export async function deleteStemcellImage(named: string, context: CallContext): Promise<string> {
-  const { openstack, mayHaveBegun, log } = context;
+  const { openstack, attempt, log } = context;
   const id = imageIdOf(named);
   const image = isUuid(id) ? await openstack.images.find(id) : await imageMadeOf(named, context);
   if (!image) {
-    if (mayHaveBegun && isUuid(id)) {
+    if (attempt > 1 && isUuid(id)) {
       log.info(`Image '${id}' not found, an earlier attempt has deleted it`);
       return id;
     }
