@@ -35,10 +35,10 @@ async function invoke(method: CpiMethod, event: object) {
 }
 
 describe('events', () => {
-  it('has one request for each method', async () => {
+  it('has one request for each method, and what a store sends', async () => {
     const files = await readdir('events');
 
-    expect(files.sort()).toEqual(Object.keys(functions).map(fileName).sort());
+    expect(files.sort()).toEqual([...Object.keys(functions), 'stemcell_uploaded'].map(fileName).sort());
   });
 
   it.each(Object.keys(functions) as CpiMethod[])(

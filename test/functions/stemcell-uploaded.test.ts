@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { imageData, stemcellName } from '../acceptance/stemcell-archive.ts';
@@ -150,6 +151,19 @@ describe('stemcell_uploaded', () => {
     expect(zone.store.bucket.keys(`${zone.prefix}light/`)).toEqual(
       [`${zone.prefix}light/light-a stemcell+für (2).tgz`, zone.lightKey].sort(),
     );
+  });
+
+  it('takes the event that a console sends', async () => {
+    const zone = getZone();
+    const key = `${zone.prefix}bosh stemcell.tgz`;
+    zone.store.bucket.put(key, await wholeStemcell(root));
+    const text = await readFile('events/stemcell-uploaded.json', 'utf8');
+    const filled = text.replaceAll('<bucket>', zone.store.bucket.name).replaceAll('<key>', key);
+
+    const made = await zone.outcomes(JSON.parse(filled));
+
+    expect(made).toMatchObject([{ key, state: 'active' }]);
+    expect(text).not.toMatch(/secret|token|:\/\/[^/]*@/i);
   });
 
   it('ignores what is no stemcell, and what is there no more', async () => {
