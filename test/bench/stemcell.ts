@@ -17,7 +17,7 @@ const TAR_AND_CURL = 'tar -xzOf "$1" root.img | curl -sS --fail-with-body -T - -
 const RUNS = 3;
 const TARGET_RATIO = 0.9;
 const TARGET_MB = 150;
-/** What a process that writes no file may still write: an empty one, or a line of a log. */
+/** What the kernel counts of a process that writes no file: when others were last read. */
 const WRITTEN_BYTES = 1024 ** 2;
 const MB = 1_000_000;
 
