@@ -4,7 +4,9 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import { pack } from 'tar-stream';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Fault, FaultRule } from '../support/cloud.ts';
+import { directorRequest, openstackProperties } from '../support/cpi.ts';
 import { htmlError } from '../support/embedded/http.ts';
+import { startFunctionProcess } from '../support/function-process.ts';
 import { type ArchiveSite, startArchiveSites } from './archive-sites.ts';
 import { type Answer, type Attempt, type Call, faultStage, formOf } from './fault-stage.ts';
 import { cloudError, pattern } from './messages.ts';
@@ -32,7 +34,7 @@ beforeEach(() => {
 /** More than is read at once. */
 const rootImage = randomBytes(1_500_000);
 const archive = gzipSync(await tarOf({ 'stemcell.txt': Buffer.from('x'), 'root.img': rootImage }));
-const properties = { name: 'ubuntu', version: '1', disk_format: 'raw', container_format: 'bare' };
+const imageProperties = { name: 'ubuntu', version: '1', disk_format: 'raw', container_format: 'bare' };
 
 async function tarOf(files: Record<string, Buffer>): Promise<Buffer> {
   const tar = pack();
@@ -57,13 +59,16 @@ async function upload(
   options: Record<string, number> = {},
   attempt: Attempt = {},
 ): Promise<Answer> {
-  const call: Call = {
+  return stage.call(callOf(site, options), attempt);
+}
+
+function callOf(site: ArchiveSite, options: Record<string, number> = {}): Call {
+  return {
     method: 'create_stemcell',
-    args: [site.location, properties],
+    args: [site.location, imageProperties],
     openstack: { connection_options: { ...sites.connectionOptions, ...options } },
     stemcells: sites.stemcells,
   };
-  return stage.call(call, attempt);
 }
 
 function uploads(): number {
@@ -71,7 +76,7 @@ function uploads(): number {
     .length;
 }
 
-function expectUploaded({ result, error }: Answer): void {
+function expectUploaded({ result, error }: Pick<Answer, 'result' | 'error'>): void {
   expect(error).toBeNull();
   expect(stage.embedded.leftovers()).toEqual([{ kind: 'image', id: result, name: 'ubuntu/1' }]);
   expect(stage.embedded.images.get(result)?.status).toBe('active');
@@ -464,6 +469,33 @@ describe.each(sites.all.map((site): [string, ArchiveSite] => [site.title, site])
 );
 
 describe('an upload', () => {
+  it.each(sites.all.map((site): [string, ArchiveSite] => [site.title, site]))(
+    'of %s writes no file, neither when it succeeds nor when it fails',
+    async (_, site) => {
+      await site.put(archive);
+      const { openstack, stemcells } = callOf(site);
+      const connection = { ...openstackProperties(stage.cloud, stage.injector.authUrl), ...openstack };
+      const properties = { openstack: connection, stemcells };
+      const functions = startFunctionProcess({}, { isReadOnly: true });
+      const create = (args: unknown[]) => {
+        const request = directorRequest('create_stemcell', args);
+        return functions.invoke(
+          'create_stemcell',
+          { ...request, config: { cloud: { properties } } },
+          { isInProcess: true },
+        );
+      };
+
+      const made = await create([site.location, imageProperties]);
+      stage.injector.inject({ match: toFile, fault: { status: 413, afterBytes: rootImage.length / 2 } });
+      const failed = await create([site.location, imageProperties]);
+
+      expect(await functions.close()).toBe('');
+      expectUploaded(made);
+      expect(failed.error?.message).toContain('failed with 413');
+    },
+  );
+
   it('of which Glance takes no more than fits into buffers is given up after a time without progress', async () => {
     const [site] = sites.all;
     await site?.put(gzipSync(await tarOf({ 'root.img': Buffer.alloc(48_000_000) })));

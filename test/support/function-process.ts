@@ -18,11 +18,17 @@ export interface FunctionProcess {
   close(): Promise<string>;
 }
 
-/** @param environment of the functions, beside PATH */
-export function startFunctionProcess(environment: Record<string, string>): FunctionProcess {
+/**
+ * @param environment of the functions, beside PATH
+ * @param options.isReadOnly whether whatever tries to write a file fails
+ */
+export function startFunctionProcess(
+  environment: Record<string, string>,
+  { isReadOnly = false } = {},
+): FunctionProcess {
   const host = fork(new URL('./function-host.ts', import.meta.url), {
     env: { PATH: '/usr/bin:/bin', ...environment },
-    execArgv: [],
+    execArgv: isReadOnly ? ['--permission', '--allow-fs-read=*'] : [],
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   const written = Promise.all([host.stdout, host.stderr].map((stream) => (stream ? text(stream) : '')));
