@@ -58,10 +58,13 @@ await Promise.all(
   ),
 );
 
-// BOSH's PATH may lead to another Node.js, or to none. A small young generation keeps an image upload below 100 MB.
+// BOSH's PATH may lead to another Node.js, or to none.
 const node = relative('dist', process.execPath);
-await writeFile(
-  'dist/cpi',
-  `#!/bin/sh\nexec "\${0%/*}/${node}" --max-semi-space-size=1 "\${0%/*}/cpi.cjs" "$@"\n`,
-);
+const flags = [
+  // A small young generation keeps an image upload below 100 MB.
+  '--max-semi-space-size=1',
+  // A process may hang when it exits while V8 compiles on another thread. https://github.com/nodejs/node/issues/54918
+  '--no-concurrent-recompilation',
+].join(' ');
+await writeFile('dist/cpi', `#!/bin/sh\nexec "\${0%/*}/${node}" ${flags} "\${0%/*}/cpi.cjs" "$@"\n`);
 await chmod('dist/cpi', 0o755);

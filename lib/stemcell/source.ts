@@ -33,7 +33,7 @@ export interface ObjectLocation {
 
 type SourceContext = Pick<CallContext, 'download' | 'idleMs' | 'lap' | 'log' | 'stemcells'>;
 
-const PIECE_BYTES = 1024 * 1024;
+const PIECE_BYTES = 128 * 1024;
 const SCHEME = /^([a-z][a-z0-9+.-]*):\/\//i;
 
 /** @param location a path, `s3://<bucket>/<key>`, or an `https://` URL @throws {CpiError} for any other URL */
