@@ -97,7 +97,7 @@ export class UploadStatus {
       last = found && this.#isAboutSame(found.document) ? found.document : undefined;
       return last?.state !== 'uploading' || this.#isOwn(last);
     });
-    if (isStale && last) {
+    if (last && !this.#isOwn(last) && (isStale || last.state !== 'uploading')) {
       this.#ended.add(last.attempt);
     }
     return last?.state === 'active' ? last.image_id : undefined;

@@ -57,6 +57,8 @@ export interface ObjectStoreServer {
   /** Objects in a page of a list. Default 1000. */
   pageSize: number;
   inject(...rules: StoreRule[]): void;
+  /** Forgets rules. */
+  heal(): void;
   /** Forgets requests, rules, and objects. */
   reset(): void;
   close(): Promise<void>;
@@ -142,9 +144,13 @@ class Store implements ObjectStoreServer {
     this.#rules.push(...rules.map((rule) => ({ ...rule, passed: 0, hits: 0 })));
   }
 
+  heal(): void {
+    this.#rules = [];
+  }
+
   reset(): void {
     this.requests.length = 0;
-    this.#rules = [];
+    this.heal();
     this.pageSize = PAGE_SIZE;
     for (const { objects } of this.#buckets.values()) {
       objects.clear();
