@@ -1,9 +1,13 @@
 import Type, { type TSchema } from 'typebox';
 import { isRecord } from '../json.ts';
-import { argumentSchemas } from './arguments/schemas.ts';
+import { argumentSchemas, operatorArgumentSchemas } from './arguments/schemas.ts';
 
 /** Schemas of what a function takes and answers, for docs/; functions themselves carry validators of their arguments only. */
 const DRAFT = 'http://json-schema.org/draft-07/schema#';
+
+/** What reads files of its machine is no function elsewhere. */
+const { upload_stemcell: _, ...deployedOperatorSchemas } = operatorArgumentSchemas;
+const deployedSchemas = { ...argumentSchemas, ...deployedOperatorSchemas };
 
 const section = (description: string) =>
   Type.Optional(Type.Record(Type.String(), Type.Unknown(), { description }));
@@ -60,7 +64,7 @@ const event = Type.Object(
   {
     method: Type.Optional(
       Type.Unsafe<string>({
-        enum: Object.keys(argumentSchemas),
+        enum: Object.keys(deployedSchemas),
         description: "the function's own method; absent: just that",
       }),
     ),
@@ -154,7 +158,7 @@ export const eventSchema: object = {
   $schema: DRAFT,
   title: 'Event of a CPI function',
   ...plain(event),
-  allOf: Object.entries(argumentSchemas).map(([method, schema]) => ({
+  allOf: Object.entries(deployedSchemas).map(([method, schema]) => ({
     if: { properties: { method: { const: method } }, required: ['method'] },
     // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema.
     then: { properties: { arguments: sentArguments(plain(schema)) } },

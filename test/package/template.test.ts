@@ -25,7 +25,7 @@ const NETWORK_INTERFACE_ACTIONS = [
 const kebabCase = (method: string) => method.replaceAll('_', '-');
 const names = Object.keys(deployedFunctions).map(kebabCase);
 /** What the binary invokes. */
-const invoked = [...Object.keys(functions).map(kebabCase), 'stage-stemcell', 'delete-stemcell-image'];
+const invoked = [...Object.keys(functions).map(kebabCase), 'stage-stemcell'];
 
 /** Seconds, and MiB. */
 const limits: Record<string, [timeout: number, memory: number]> = {
