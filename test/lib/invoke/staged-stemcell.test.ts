@@ -2,7 +2,18 @@ import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type Answer, type Loopback, startServer, TEST_CA, unusedPort } from '../support/loopback.ts';
+import type { HttpInvoker } from '#lib/config/invoker.ts';
+import { httpTarget } from '#lib/invoke/http.ts';
+import { createStagedStemcell } from '#lib/invoke/staged-stemcell.ts';
+import { Logger } from '#lib/log/logger.ts';
+import {
+  type Answer,
+  type Loopback,
+  startProxy,
+  startServer,
+  TEST_CA,
+  unusedPort,
+} from '../support/loopback.ts';
 import {
   type Calls,
   cut,
@@ -304,6 +315,44 @@ describe('a stemcell on the disk of the machine that invokes functions', () => {
     expect(trusted.response).toMatchObject({ result: 'image-1' });
     expect(refused.response.error?.message).toMatch(/certificate verify failed .*; set stemcells\.ca_cert$/);
     expect(tls.received.map(({ body }) => body === CONTENT)).toEqual([true]);
+  });
+
+  it('goes to a store by the proxy of the environment', async () => {
+    const proxy = await startProxy();
+    const log = new Logger(() => {});
+    const settings: HttpInvoker = {
+      target: 'http',
+      url: `${functions.url}/{method}`,
+      urls: {},
+      authorization: undefined,
+      ca: undefined,
+      proxy: {},
+      bucket: { ca: undefined, proxy: { httpProxy: proxy.url } },
+      lapMs: 25_000,
+      leaseMarginMs: 0,
+    };
+    functions.plan(staged('a'), result('image-1'), result(null));
+
+    const response = await createStagedStemcell(
+      path,
+      httpTarget(settings, log),
+      {
+        method: 'create_stemcell',
+        request: { method: 'create_stemcell', arguments: [path, PROPERTIES, null] },
+        lapMs: settings.lapMs,
+        leaseMarginMs: 0,
+        log,
+        logSink: () => {},
+      },
+      settings.bucket,
+    );
+    await proxy.close();
+
+    expect(response).toMatchObject({ result: 'image-1' });
+    expect(proxy.received.map(({ method, url }) => `${method} ${url}`)).toEqual([
+      `PUT ${store.url}/a?${QUERY}`,
+    ]);
+    expect(store.received[0]?.body === CONTENT).toBe(true);
   });
 
   describe('whose upload outlasts the connection', () => {
