@@ -376,12 +376,12 @@ describe('a stemcell on the disk of the machine that invokes functions', () => {
     it('is not asked for again and again by attempts that are answered at once', async () => {
       functions.plan(staged('a'), pending({}), pending({}), result('image-1'), result(null));
 
-      await create(properties(), { limits: { overlapMs: 150 } });
+      await create(properties(), { limits: { overlapMs: 300 } });
 
       const [, ...times] = functions.times;
       const [first = 0, second = 0, third = 0] = times;
-      // Timers may fire a millisecond early.
-      expect(Math.min(second - first, third - second)).toBeGreaterThanOrEqual(149);
+      // One that is long on its way shortens the time to the next.
+      expect(Math.min(second - first, third - second)).toBeGreaterThan(200);
     });
 
     it('is cancelled once no lost attempt can be at work any more', async () => {
@@ -399,7 +399,7 @@ describe('a stemcell on the disk of the machine that invokes functions', () => {
       const [, first = 0, second = 0, third = 0, cancellation = 0] = functions.times;
       expect(third - first).toBeLessThan(1900);
       expect(second - first).toBeLessThan(1500);
-      expect(cancellation - third).toBeGreaterThanOrEqual(1999);
+      expect(cancellation - third).toBeGreaterThan(1900);
       expect(lines.join('\n')).toMatch(
         /an attempt was lost; it may still be at work, waiting \d\.\d seconds/,
       );
@@ -427,7 +427,7 @@ describe('a stemcell on the disk of the machine that invokes functions', () => {
         message: 'The quota is exceeded',
       });
       const [, lost = 0, , cancellation = 0] = functions.times;
-      expect(cancellation - lost).toBeGreaterThanOrEqual(1499);
+      expect(cancellation - lost).toBeGreaterThan(1400);
     });
 
     it('is stopped by a cancellation, and removed after it', async () => {
