@@ -31,8 +31,9 @@ export async function uploadDropped(location: ObjectLocation, context: CallConte
   try {
     return { imageId: await upload.run() };
   } catch (error) {
-    if (await upload.isOutdated()) {
-      context.log.info(`stemcell ${key}: ${error instanceof Error ? error.message : String(error)}`);
+    // The first error counts.
+    if (await upload.isOutdated().catch(() => false)) {
+      context.log.warn(`stemcell ${key}: ${error instanceof Error ? error.message : String(error)}`);
       return { ignored: GONE };
     }
     throw error;

@@ -64,8 +64,12 @@ export class DropZone {
   }
 
   /** @returns what was answered; an error when the event is to come again */
-  async deliver(event: object = awsEvent(this.event()), to = this.functions): Promise<CpiResponse | Error> {
-    const answer = await to.invoke('stemcell_uploaded', event).catch((error: Error) => error);
+  async deliver(
+    event: object = awsEvent(this.event()),
+    to = this.functions,
+    limits: { limitMs?: number } = {},
+  ): Promise<CpiResponse | Error> {
+    const answer = await to.invoke('stemcell_uploaded', event, limits).catch((error: Error) => error);
     const told = this.store.bucket.keys().filter((key) => key.endsWith('.json'));
     refuseSecrets(
       [

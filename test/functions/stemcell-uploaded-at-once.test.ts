@@ -100,6 +100,26 @@ describe('an event while another one is at work on the same object', () => {
     expect(zone.status()).toMatchObject({ state: 'active', image_id: imageId });
   });
 
+  it('waits no longer than its platform lets it, and is to come again', async () => {
+    const zone = getZone();
+    const { hold, reached, goOn } = pause();
+    zone.store.bucket.put(zone.key, await wholeStemcell(root));
+    zone.stage.injector.inject({ match: UPLOAD, fault: { atByte: 100_000, meanwhile: hold } });
+    const first = zone.imageOf();
+    await reached;
+
+    const failure = await zone.deliver(undefined, zone.functions, { limitMs: 500 });
+    goOn();
+    const imageId = await first;
+
+    expect(failure).toBeInstanceOf(Error);
+    expect(failure).toHaveProperty(
+      'message',
+      expect.stringMatching(/^DeliveryFailed: .* while it waited for another attempt that uploads the same/),
+    );
+    expect(zone.images()).toEqual([imageId]);
+  });
+
   it('takes over when that one has told nothing for a minute', async () => {
     const zone = getZone();
     const { hold, reached } = pause();

@@ -7,6 +7,8 @@ export interface HostedCall {
   event: unknown;
   /** As the binary's local target does it. */
   isInProcess: boolean;
+  /** When the platform ends the function, in milliseconds from now. */
+  limitMs?: number;
 }
 
 export interface HostedAnswer {
@@ -16,10 +18,15 @@ export interface HostedAnswer {
   failure?: string;
 }
 
-process.on('message', async ({ id, method, event, isInProcess }: HostedCall) => {
+process.on('message', async ({ id, method, event, isInProcess, limitMs }: HostedCall) => {
   const reply = (answer: Omit<HostedAnswer, 'id'>) => process.send?.({ id, ...answer });
   try {
-    const context = { functionName: method, ...(isInProcess ? { inProcess: { logSink: () => {} } } : {}) };
+    const endsAt = Date.now() + (limitMs ?? 0);
+    const context = {
+      functionName: method,
+      ...(isInProcess ? { inProcess: { logSink: () => {} } } : {}),
+      ...(limitMs === undefined ? {} : { getRemainingTimeInMillis: () => endsAt - Date.now() }),
+    };
     const { handler } = await deployedFunctions[method]();
     reply({ answer: await handler(event, context) });
   } catch (error) {

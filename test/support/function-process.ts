@@ -10,7 +10,7 @@ export interface FunctionProcess {
   invoke(
     method: HostedCall['method'],
     event: unknown,
-    options?: { isInProcess: boolean },
+    options?: Partial<Pick<HostedCall, 'isInProcess' | 'limitMs'>>,
   ): Promise<CpiResponse>;
   /** Ends the process at once, whatever it is at. */
   kill(): Promise<void>;
@@ -38,11 +38,11 @@ export function startFunctionProcess(
   host.on('message', (answer: HostedAnswer) => waiting.get(answer.id)?.(answer));
 
   return {
-    async invoke(method, event, { isInProcess } = { isInProcess: false }) {
+    async invoke(method, event, { isInProcess = false, limitMs } = {}) {
       calls += 1;
       const id = calls;
       const answered = new Promise<HostedAnswer>((resolve) => waiting.set(id, resolve));
-      host.send({ id, method, event, isInProcess });
+      host.send({ id, method, event, isInProcess, limitMs });
       const lost = ended.then(async () => ({ id, failure: `the process ended: ${await written}` }));
       const { answer, failure }: HostedAnswer = await Promise.race([answered, lost]);
       if (failure !== undefined) {
