@@ -46,7 +46,7 @@ describe('create_vm, through Lambda', () => {
     }));
 
   it.concurrent('needs many laps', () =>
-    withStage({ lapSeconds: 0.5, settleMs: 9000 }, async (stage) => {
+    withStage({ lapSeconds: 0.8, settleMs: 11_000 }, async (stage) => {
       const { error } = await stage.remote.call('create_vm', vm(stage));
 
       const attempts = stage.functions.invocations.map(({ event }) => event.invocation.attempt);
