@@ -30,16 +30,14 @@ async function countOf(requests: (zone: DropZone) => readonly unknown[]): Promis
   return requests(zone).length;
 }
 
-/** An event whose requests fail from one of them on, and the same event once they do not any more. */
-async function failAndDeliverAgain(
-  skip: number,
-  inject: (zone: DropZone) => readonly unknown[],
-): Promise<void> {
+/**
+ * An event whose requests fail from one of them on, and the same event once they do not any more.
+ * @returns whether the first one is to come again
+ */
+async function failAndDeliverAgain(skip: number, inject: (zone: DropZone) => void): Promise<boolean> {
   const zone = begin();
-  const requests = inject(zone);
+  inject(zone);
   const first = await zone.deliver();
-  // Of some requests there are more or fewer.
-  const isHit = requests.length > skip;
   zone.stage.injector.reset();
   zone.store.heal();
   if (JSON.stringify(zone.status()).includes('uploading')) {
@@ -48,11 +46,16 @@ async function failAndDeliverAgain(
 
   const imageId = await zone.imageOf();
 
-  expect({ skip, isToComeAgain: first instanceof Error }).toEqual({ skip, isToComeAgain: isHit });
+  // When only telling it fails, or nothing since there were fewer requests, the event is done.
+  if (!(first instanceof Error)) {
+    const done = { bucket: 'bosh', key: zone.key, state: 'active', image_id: imageId };
+    expect({ skip, result: first.result }).toEqual({ skip, result: [done] });
+  }
   expect({ skip, images: zone.images() }).toEqual({ skip, images: [imageId] });
   expect((await zone.data(imageId)).equals(root)).toBe(true);
   expect((await zone.light())['stemcell.MF']).toContain(imageId);
   expect(zone.status()).toMatchObject({ state: 'active', image_id: imageId });
+  return first instanceof Error;
 }
 
 describe('an event of a dropped stemcell', () => {
@@ -63,13 +66,14 @@ describe('an event of a dropped stemcell', () => {
   ])('comes again when OpenStack has nothing but %s from any request on', async (_, fault) => {
     const count = await countOf(({ stage }) => stage.injector.requests);
 
+    let postponed = 0;
     for (let skip = 0; skip < count; skip++) {
-      await failAndDeliverAgain(skip, ({ stage: { injector } }) => {
-        injector.inject({ match: {}, skip, fault });
-        return injector.requests;
-      });
+      postponed += Number(
+        await failAndDeliverAgain(skip, ({ stage }) => stage.injector.inject({ match: {}, skip, fault })),
+      );
     }
-    expect(count).toBeGreaterThan(3);
+    // The last request may be one that there is not always.
+    expect(postponed).toBeGreaterThanOrEqual(Math.max(3, count - 1));
   });
 
   it.each<[string, StoreFault]>([
@@ -78,13 +82,12 @@ describe('an event of a dropped stemcell', () => {
   ])('comes again when the store has nothing but %s from any request on', async (_, fault) => {
     const count = await countOf(({ store }) => store.requests);
 
+    let postponed = 0;
     for (let skip = 0; skip < count; skip++) {
-      await failAndDeliverAgain(skip, ({ store }) => {
-        store.inject({ skip, fault });
-        return store.requests;
-      });
+      postponed += Number(await failAndDeliverAgain(skip, ({ store }) => store.inject({ skip, fault })));
     }
-    expect(count).toBeGreaterThan(7);
+    // Of the last two, which only tell of it, nothing depends.
+    expect(postponed).toBe(count - 2);
   });
 
   it('is over where the store refuses, which the answer tells', async () => {
