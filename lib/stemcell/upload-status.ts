@@ -70,6 +70,7 @@ export class UploadStatus {
   /** Attempts that were found to be at work no more. */
   readonly #ended = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
+  #beating: Promise<void> = Promise.resolve();
   #latest: Partial<StatusDocument> = {};
   #takenOver: TakenOverError | undefined;
 
@@ -108,11 +109,11 @@ export class UploadStatus {
    * @param isOver whether it has ended, as Glance tells
    */
   async yieldTo(attempt: string | undefined, isOver: () => Promise<boolean>): Promise<void> {
-    if (attempt === this.attempt || (attempt !== undefined && this.#ended.has(attempt))) {
+    if (!this.mayBeAtWork(attempt)) {
       return;
     }
     // Or what this attempt tells would hide for how long the other one has said nothing.
-    clearInterval(this.#timer);
+    await this.#endBeats();
     const { isStale } = await this.#waitFor(async () => isOver());
     if (isStale && attempt !== undefined) {
       this.#ended.add(attempt);
@@ -120,12 +121,17 @@ export class UploadStatus {
     await this.begun();
   }
 
+  /** Whether that is another attempt, of which it is not known that it has ended. */
+  mayBeAtWork(attempt: string | undefined): boolean {
+    return attempt !== this.attempt && !(attempt !== undefined && this.#ended.has(attempt));
+  }
+
   /** Tells that this attempt is at work, again and again until it has ended. */
   async begun(): Promise<void> {
     await this.#write({ state: 'uploading', ...this.#latest });
     clearInterval(this.#timer);
     this.#timer = setInterval(() => {
-      this.#beat().catch((error: Error) => {
+      this.#beating = this.#beat().catch((error: Error) => {
         this.#context.log.warn(`upload ${this.#key} not written: ${error.message}`);
       });
     }, BEAT_EVERY_MS);
@@ -150,7 +156,7 @@ export class UploadStatus {
 
   /** Unless the archive was replaced meanwhile, and that is told of. */
   async active(imageId: string, more: Record<string, unknown> = {}): Promise<void> {
-    clearInterval(this.#timer);
+    await this.#endBeats();
     const found = await this.#look();
     if (!found || this.#isAboutSame(found.document) || !(await this.isOutdated())) {
       await this.#write({ state: 'active', image_id: imageId, ...more });
@@ -159,7 +165,7 @@ export class UploadStatus {
 
   /** Unless another attempt has begun meanwhile. @param error free of secrets */
   async failed(error: string): Promise<void> {
-    clearInterval(this.#timer);
+    await this.#endBeats();
     const found = await this.#look();
     const isHidden = found && !this.#isOwn(found.document);
     if (!isHidden || (!this.#isAboutSame(found.document) && !(await this.isOutdated()))) {
@@ -175,6 +181,12 @@ export class UploadStatus {
     const object = etag === undefined ? undefined : await this.#store.find(this.#archiveKey);
     await lap.hold();
     return object?.etag !== etag;
+  }
+
+  /** One that is under way would hide what is told next. */
+  async #endBeats(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#beating;
   }
 
   async #beat(): Promise<void> {

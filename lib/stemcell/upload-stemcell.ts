@@ -25,11 +25,12 @@ import {
   type StemcellImage,
 } from './planned-images.ts';
 import { SourceError } from './source.ts';
-import { UploadProgress } from './upload-progress.ts';
+import { UploadProgress, UploadTooSlowError } from './upload-progress.ts';
 import { ATTEMPT, TakenOverError, type UploadStatus } from './upload-status.ts';
 
 const UPLOADS = 3;
-const MAX_IDS = 10;
+/** Each failed upload uses one up, and whoever drops a stemcell again begins with the first. */
+const MAX_IDS = 1000;
 const PAUSE_MS = 1000;
 
 /** Takes a file of the archive that has the images. @returns whether more is to be read, which always is */
@@ -53,7 +54,7 @@ export interface StemcellUpload {
  * @returns the id of the main image
  */
 export async function uploadStemcell(upload: StemcellUpload, context: CallContext): Promise<string> {
-  const { status, completed } = upload;
+  const { status } = upload;
   const earlier = await status?.settled();
   if (earlier !== undefined && (await context.openstack.images.find(earlier))?.status === 'active') {
     context.log.info(`upload another attempt has made image ${earlier}`);
@@ -62,9 +63,8 @@ export async function uploadStemcell(upload: StemcellUpload, context: CallContex
   context.lap.outlast();
   try {
     await status?.begun();
-    const id = await uploadRepeatedly(upload, context);
-    const more = await completed?.(id);
-    await status?.active(id, more);
+    const { id, more } = await uploadRepeatedly(upload, context);
+    await tellSuccess(id, more, upload, context);
     return id;
   } catch (error) {
     await tellFailure(error, status, context);
@@ -72,7 +72,13 @@ export async function uploadStemcell(upload: StemcellUpload, context: CallContex
   }
 }
 
-async function uploadRepeatedly(upload: StemcellUpload, context: CallContext): Promise<string> {
+interface Uploaded {
+  id: string;
+  /** What the status tells of it. */
+  more: Record<string, unknown> | undefined;
+}
+
+async function uploadRepeatedly(upload: StemcellUpload, context: CallContext): Promise<Uploaded> {
   for (let count = 1; ; count++) {
     const uploading = new Upload(upload.status, context);
     try {
@@ -89,22 +95,33 @@ async function uploadRepeatedly(upload: StemcellUpload, context: CallContext): P
 }
 
 async function uploadOnce(
-  { read }: StemcellUpload,
+  { read, completed }: StemcellUpload,
   uploading: Upload,
   context: CallContext,
-): Promise<string> {
+): Promise<Uploaded> {
   try {
     await read(async (stemcell) => {
       await uploading.begin(plannedImages(stemcell, context));
       return (file) => uploading.take(file);
     });
-    return await uploading.finish();
+    const id = await uploading.finish();
+    return { id, more: await completed?.(id) };
   } catch (error) {
-    const made = [...uploading.records].map((id) => ({
-      id,
-      remove: () => context.openstack.images.delete(id),
-    }));
-    return cleanUpAndThrow(error, [made], context);
+    return cleanUpAndThrow(error, [uploading.made(error)], context);
+  }
+}
+
+/** All is done, whatever becomes of telling it: a further attempt would find the image. */
+async function tellSuccess(
+  id: string,
+  more: Record<string, unknown> | undefined,
+  { status }: StemcellUpload,
+  { log }: CallContext,
+): Promise<void> {
+  try {
+    await status?.active(id, more);
+  } catch (error) {
+    log.warn(`upload status not written: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 
@@ -128,8 +145,12 @@ async function tellFailure(
 
 /** One pass over an archive. */
 class Upload {
-  /** Ids of the images that exist, or may exist, in whatever state. */
-  readonly records = new Set<string>();
+  /** Ids of images that exist, in whatever state. */
+  readonly #records = new Set<string>();
+  /** Of images that may exist. */
+  readonly #unconfirmed = new Set<string>();
+  /** Of images with all their data whose maker may have told of them, or may do so yet. */
+  readonly #others = new Set<string>();
   /** Whether an upload was begun and did not end well. */
   isBrokenOff = false;
   readonly #status: UploadStatus | undefined;
@@ -147,6 +168,23 @@ class Upload {
 
   get hasAdopted(): boolean {
     return this.#adopted.size > 0;
+  }
+
+  /** What is to be removed. From another attempt nothing is taken that it can finish. */
+  made(error: unknown): Made[] {
+    const { images } = this.#context.openstack;
+    const remove = (id: string) => images.delete(id);
+    const ids = isContentRefused(error) ? [...this.#records, ...this.#others] : [...this.#records];
+    return [
+      ...ids.map((id) => ({ id, remove: () => remove(id) })),
+      ...[...this.#unconfirmed].map((id) =>
+        unconfirmed(
+          id,
+          () => this.#findOwn(id),
+          () => remove(id),
+        ),
+      ),
+    ];
   }
 
   /** Of several images, all before the first upload: the main one refers to the others, whose files may stand behind its own. */
@@ -248,12 +286,12 @@ class Upload {
       try {
         await openstack.images.create(request, (found) => makerOf(found) === attempt);
         this.#ids.set(image.role, id);
-        this.records.add(id);
+        this.#records.add(id);
         return id;
       } catch (error) {
         const isTaken = error instanceof ConflictError;
-        if (isTaken || isAmbiguous(error)) {
-          this.records.add(id);
+        if (isAmbiguous(error)) {
+          this.#unconfirmed.add(id);
         }
         if (!isTaken || counter === MAX_IDS) {
           throw error;
@@ -269,32 +307,47 @@ class Upload {
   async #adopt(role: Role, request: ImageRequest): Promise<boolean> {
     const { openstack, lap } = this.#context;
     const { id } = request;
+    if (!this.#status) {
+      // Of this call alone.
+      this.#records.add(id);
+    }
     const sent = lap.recall(uploadOf(id));
     const stateOf = () => openstack.images.stateOf(request, sent !== undefined);
     let state = await stateOf();
-    if (state === 'incomplete' && this.#status) {
+    const maker = state === 'gone' ? undefined : await this.#makerOf(id);
+    if (state === 'incomplete') {
       // Not if that one is still at work: two would keep each other from ever being done.
-      this.records.delete(id);
-      await this.#status.yieldTo(makerOf(await openstack.images.find(id)), async () => {
+      await this.#status?.yieldTo(maker, async () => {
         state = await stateOf();
         return state !== 'incomplete';
       });
-      this.records.add(id);
     }
     if (state === 'complete') {
       this.#ids.set(role, id);
       this.#adopted.add(role);
+      (this.#status?.mayBeAtWork(maker) ? this.#others : this.#records).add(id);
       if (isFingerprint(sent)) {
         this.#fingerprints.set(role, sent);
       }
       return true;
     }
     if (state === 'incomplete') {
+      this.#records.add(id);
       await openstack.images.delete(id);
     }
     // Glance gives no id twice, not even after the image's deletion.
-    this.records.delete(id);
+    this.#records.delete(id);
     return false;
+  }
+
+  async #makerOf(id: string): Promise<string | undefined> {
+    return this.#status && makerOf(await this.#context.openstack.images.find(id));
+  }
+
+  /** Without a status, all attempts are one after the other. */
+  async #findOwn(id: string): Promise<Image | undefined> {
+    const found = await this.#context.openstack.images.find(id);
+    return makerOf(found) === this.#status?.attempt ? found : undefined;
   }
 
   #attributes(image: PlannedImage): PlannedImage['attributes'] & { visibility: 'public' | 'private' } {
@@ -359,6 +412,14 @@ function isRetryable(error: unknown, { isBrokenOff, hasAdopted }: Upload): boole
   // Whoever made it may have removed it since.
   const isTakenAway = hasAdopted && cause instanceof ResourceFailedError;
   return isTakenAway || (isBrokenOff && (isTokenRefused || (isFailure && cause.failure !== 'final')));
+}
+
+/** What any attempt would find: it is the archive that is wrong, or what Glance made of it. */
+function isContentRefused(error: unknown): boolean {
+  const isOfThisAttempt = [SourceError, TakenOverError, UploadTooSlowError].some(
+    (Class) => error instanceof Class,
+  );
+  return error instanceof ArchiveError || (error instanceof CloudError && !error.cause && !isOfThisAttempt);
 }
 
 /** The stream was closed from its other end. */
