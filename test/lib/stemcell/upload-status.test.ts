@@ -41,11 +41,12 @@ describe('UploadStatus', () => {
 
     const ended = end(status);
     // Time enough for what does not wait.
-    await store.find(STATUS_KEY);
-    await store.find(STATUS_KEY);
+    for (let requests = 0; requests < 5; requests++) {
+      await store.find(STATUS_KEY);
+    }
     release();
     await ended;
-    await store.find(STATUS_KEY);
+    await expect.poll(() => server.requests.every((request) => request.status !== undefined)).toBe(true);
 
     expect(JSON.parse(server.bucket.text(STATUS_KEY) ?? '')).toMatchObject({ state });
     store.close();
