@@ -11,6 +11,8 @@ export const LIGHT_FORMAT = 'openstack-light';
 
 /** More than any manifest needs, and far less than the parser can bear. */
 const MAX_LEVELS = 200;
+/** Of keys and texts, with what aliases stand for: each may repeat nearly all of a manifest. */
+const MAX_SIZE = 4 * MAX_MANIFEST_BYTES;
 /** Of hashes in hexadecimal. */
 const DIGITS = { sha1: 40, sha256: 64, sha512: 128 } as const;
 
@@ -154,7 +156,14 @@ function fieldsOf(document: Document): Record<string, unknown> {
 
 function plainValue(document: Document): unknown {
   try {
-    const json = JSON.stringify(document.toJS());
+    let size = 0;
+    const json = JSON.stringify(document.toJS(), (key, value) => {
+      size += key.length + 1 + (typeof value === 'string' ? value.length : 0);
+      if (size > MAX_SIZE) {
+        throw new RangeError('too much');
+      }
+      return value;
+    });
     return JSON.parse(json, (key, value) => (key === '__proto__' ? undefined : value));
   } catch (cause) {
     throw unreadable('its aliases refer to themselves, to nothing, or to too much', cause);

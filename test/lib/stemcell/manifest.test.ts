@@ -218,6 +218,11 @@ describe('the manifest of a stemcell', () => {
     ['what is no text', Buffer.from([0x6e, 0xff, 0xfe, 0x00]), 'it is not UTF-8'],
     ['an alias of nothing', 'name: *nothing', 'its aliases refer to themselves, to nothing, or to too much'],
     ['an alias of itself', 'a: &a [*a]', 'its aliases refer to themselves, to nothing, or to too much'],
+    [
+      'many aliases of much',
+      `a: &a [${'b,'.repeat(400_000)}]\nc: [${'*a,'.repeat(99)}]`,
+      'its aliases refer to themselves, to nothing, or to too much',
+    ],
     ['aliases of aliases', bomb(), 'its aliases refer to themselves, to nothing, or to too much'],
   ])('is refused when it holds %s, without showing it', (_, content, reason) => {
     expect(refusal(content)).toBe(`stemcell.MF: it must be one YAML document (${reason})`);
