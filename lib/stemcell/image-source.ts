@@ -25,7 +25,9 @@ export function imageSource(image: Image): string | undefined {
 
 /** Where the light stemcell of an object is written. @param prefix empty, or with a `/` at its end */
 export function lightKeyOf(key: string, prefix: string): string {
-  return `${lightPrefix(prefix)}light-${key.slice(key.lastIndexOf('/') + 1)}`;
+  const path = key.startsWith(prefix) ? key.slice(prefix.length) : key;
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  return `${lightPrefix(prefix)}${path.slice(0, path.length - name.length)}light-${name}`;
 }
 
 export function lightPrefix(prefix: string): string {

@@ -149,7 +149,7 @@ describe('stemcell_uploaded', () => {
     ]);
     expect(zone.images()).toHaveLength(2);
     expect(zone.store.bucket.keys(`${zone.prefix}light/`)).toEqual(
-      [`${zone.prefix}light/light-a stemcell+für (2).tgz`, zone.lightKey].sort(),
+      [`${zone.prefix}light/new/light-a stemcell+für (2).tgz`, zone.lightKey].sort(),
     );
   });
 

@@ -137,12 +137,12 @@ const bucketStatements: Record<string, object[]> = {
   'stemcell-uploaded': [
     mayList,
     may('GetObject', '*'),
-    may('PutObject', '*.status.json', '*light/light-*.tgz'),
+    may('PutObject', '*.status.json', '*light/*light-*.tgz'),
   ],
   'delete-stemcell-image': [
     mayList,
     may('GetObject', '*.status.json'),
-    may('DeleteObject', '*.status.json', '*light/light-*.tgz'),
+    may('DeleteObject', '*.status.json', '*light/*light-*.tgz'),
   ],
 };
 
