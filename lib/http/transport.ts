@@ -148,8 +148,8 @@ export class Transport {
 
   async #open(request: HttpRequest): Promise<HttpDownload> {
     await this.#lap.hold();
-    // Compressed files are wanted as they are.
-    const headers = { ...this.#headers(request), 'Accept-Encoding': 'identity' };
+    // Files of any kind, and compressed ones as they are.
+    const headers = { ...this.#headers(request), Accept: '*/*', 'Accept-Encoding': 'identity' };
     this.#logRequest(request, headers);
     try {
       return await this.#timed(request, async (progress) => {
@@ -296,7 +296,9 @@ function axiosProxy(proxy: URL): AxiosProxyConfig {
 
 function isRedirect(request: HttpRequest, response: Pick<HttpResponse, 'status' | 'headers'>): boolean {
   const redirects = [301, 302, 303, 307, 308].includes(response.status);
-  return redirects && response.headers.location !== undefined && ['GET', 'HEAD'].includes(request.method);
+  const { location } = response.headers;
+  const to = location === undefined ? null : URL.parse(location, request.url);
+  return redirects && /^https?:$/.test(to?.protocol ?? '') && ['GET', 'HEAD'].includes(request.method);
 }
 
 function redirected(request: HttpRequest, response: Pick<HttpResponse, 'headers'>): HttpRequest {

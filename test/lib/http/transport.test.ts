@@ -492,6 +492,17 @@ describe('Transport', () => {
       expect(received).toHaveLength(1);
     });
 
+    it.each(['http://[', 'ftp://files.example.com/', 'data:text/plain,x', 'file:///etc/passwd'])(
+      'does not follow to %s',
+      async (location) => {
+        const { url } = await server((response) => response.writeHead(302, { Location: location }).end('a'));
+
+        const response = await transport().send({ method: 'GET', url });
+
+        expect(response).toMatchObject({ status: 302, text: 'a' });
+      },
+    );
+
     it('ends a circle', async () => {
       const { url, received } = await server((response) => response.writeHead(302, { Location: '/' }).end());
 
