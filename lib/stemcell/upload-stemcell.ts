@@ -56,7 +56,7 @@ export interface StemcellUpload {
 export async function uploadStemcell(upload: StemcellUpload, context: CallContext): Promise<string> {
   const { status } = upload;
   const earlier = await status?.settled();
-  if (earlier !== undefined && (await context.openstack.images.find(earlier))?.status === 'active') {
+  if (earlier !== undefined && (await isMade(earlier, context))) {
     context.log.info(`upload another attempt has made image ${earlier}`);
     return earlier;
   }
@@ -70,6 +70,12 @@ export async function uploadStemcell(upload: StemcellUpload, context: CallContex
     await tellFailure(error, status, context);
     throw error;
   }
+}
+
+/** Whoever may write to the bucket may have told of any image: it must be one of this call. */
+async function isMade(id: string, { openstack, invocationId }: CallContext): Promise<boolean> {
+  const image = await openstack.images.find(id);
+  return image?.status === 'active' && propertyOf(image, INVOCATION) === invocationId;
 }
 
 interface Uploaded {
@@ -368,8 +374,12 @@ class Upload {
 
 /** Which attempt made the record, where several may. */
 function makerOf(image: Image | undefined): string | undefined {
-  const [, maker] = Object.entries(image ?? {}).find(([name]) => name === ATTEMPT) ?? [];
-  return typeof maker === 'string' ? maker : undefined;
+  return image && propertyOf(image, ATTEMPT);
+}
+
+function propertyOf(image: Image, name: string): string | undefined {
+  const [, value] = Object.entries(image).find(([key]) => key === name) ?? [];
+  return typeof value === 'string' ? value : undefined;
 }
 
 /** Remembers what was sent of an image, once all of it was. */

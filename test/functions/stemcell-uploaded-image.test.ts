@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { imageData } from '../acceptance/stemcell-archive.ts';
+import { awsEvent } from '../support/store-events.ts';
 import { wholeStemcell } from '../support/whole-stemcell.ts';
 import { dropZone } from './dropped-stemcells.ts';
 
@@ -86,6 +87,21 @@ describe('the image of a dropped stemcell', () => {
     expect(outcome).toMatchObject({ state: 'failed', reason: expect.stringContaining('Access Denied') });
     expect(zone.status()).toMatchObject({ state: 'failed' });
     expect(zone.images()).toEqual([]);
+  });
+
+  it('is its own, whatever a status tells that somebody else has written', async () => {
+    const zone = getZone();
+    const other = `${zone.prefix}other.tgz`;
+    zone.store.bucket.put(other, await wholeStemcell(imageData()));
+    const foreign = await zone.imageOf(awsEvent(zone.event(other)));
+    const etag = zone.store.bucket.put(zone.key, await wholeStemcell(root));
+    const told = { state: 'active', image_id: foreign, attempt: 'mine', etag };
+    zone.store.bucket.put(zone.statusKey, Buffer.from(JSON.stringify(told)));
+
+    const imageId = await zone.imageOf();
+
+    expect(imageId).not.toBe(foreign);
+    expect((await zone.data(imageId)).equals(root)).toBe(true);
   });
 
   it('is there even if its status cannot be told, and the next event tells it', async () => {
