@@ -143,6 +143,7 @@ export class UploadStatus {
    */
   report(imageId: string, { bytes, totalBytes, bytesPerSecond }: UploadedSoFar): void {
     if (this.#takenOver) {
+      clearInterval(this.#timer);
       throw this.#takenOver;
     }
     this.#latest = {
@@ -278,5 +279,9 @@ export class UploadStatus {
 }
 
 function isStatus(value: unknown): value is StatusDocument {
-  return isRecord(value) && typeof value.state === 'string' && typeof value.attempt === 'string';
+  if (!isRecord(value)) {
+    return false;
+  }
+  const { state, attempt, image_id: imageId = '' } = value;
+  return [state, attempt, imageId].every((text) => typeof text === 'string');
 }
