@@ -127,9 +127,9 @@ describe('a call of several laps', () => {
   it('makes one VM, whose wait goes on lap after lap', async () => {
     const stage = getStage();
     const inside = insideOf(stage);
-    inside.settleMs = 1200;
+    inside.settleMs = 2500;
 
-    const { response, pending } = await laps(stage, manualVm(stage), 250);
+    const { response, pending } = await laps(stage, manualVm(stage), 600);
 
     expect(response.error).toBeNull();
     expect(pending.length).toBeGreaterThan(2);
