@@ -122,7 +122,7 @@ function refuseDepth(text: string): void {
       flows += 1;
     } else if (token === ']' || token === '}') {
       flows -= 1;
-    } else if (token === '-' || token === '?' || token === ':') {
+    } else if (flows === 0 && (token === '-' || token === '?' || token === ':')) {
       indicators += 1;
     } else if (isLineStart && /^ +$/.test(token)) {
       indicators = token.length;

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import type { CallContext } from '../cpi/call-context.ts';
 import { cleanUpAndThrow } from '../cpi/clean-up.ts';
@@ -34,9 +35,10 @@ export async function uploadByHand(
 
 /** At once, so that it is never there in part. */
 async function writeLight(path: string, { manifest, imageId, files }: UploadedStemcell): Promise<void> {
-  const partPath = `${path}.${process.pid}.part`;
+  const partPath = `${path}.${randomUUID()}.part`;
   try {
-    await writeFile(partPath, await lightStemcell(manifest, imageId, files));
+    // Of a name that nobody could have guessed, and linked to elsewhere.
+    await writeFile(partPath, await lightStemcell(manifest, imageId, files), { flag: 'wx' });
     await rename(partPath, path);
   } catch (error) {
     await rm(partPath, { force: true });

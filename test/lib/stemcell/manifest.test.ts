@@ -228,6 +228,13 @@ describe('the manifest of a stemcell', () => {
     expect(refusal(content)).toBe(`stemcell.MF: it must be one YAML document (${reason})`);
   });
 
+  it('may be JSON in one line, with as many keys as it likes', () => {
+    const keys = Array.from({ length: 500 }, (_, index) => [`os_${index}`, 'x']);
+    const text = JSON.stringify({ name: 'a', version: '1', cloud_properties: Object.fromEntries(keys) });
+
+    expect(readManifest(Buffer.from(text)).properties).toMatchObject({ name: 'a', os_499: 'x' });
+  });
+
   it.each([
     ['lists', '['.repeat(4000)],
     ['objects', '{a: '.repeat(4000)],
