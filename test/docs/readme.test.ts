@@ -1,10 +1,11 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { functions } from '#functions/index.ts';
 import { configurationSchema, invokerSchema } from '#lib/config/schema.ts';
 import { isRecord } from '#lib/json.ts';
 import { embeddedStage, type Stage } from '../acceptance/stage.ts';
 import { type StemcellArchive, stemcellArchive, stemcellProperties } from '../acceptance/stemcell-archive.ts';
+import { codeOf, sourcesWith, tableBelow } from './tables.ts';
 
 const readme = await readFile('README.md', 'utf8');
 const UNKNOWN_ID = '4f3c7a52-9d0e-4c1b-8a77-0b6f1f2e3d4c';
@@ -24,21 +25,7 @@ afterAll(async () => {
   await archive.remove();
 });
 
-/** The rows of the table below a heading, cell by cell. */
-function tableOf(heading: string): string[][] {
-  const section = readme.split(/^##+ /m).find((text) => text.startsWith(`${heading}\n`)) ?? '';
-  const rows = section.split('\n').filter((line) => /^\| (?!-)/.test(line));
-  return rows.slice(1).map((row) =>
-    row
-      .split('|')
-      .slice(1, -1)
-      .map((cell) => cell.trim()),
-  );
-}
-
-function codeOf(cell = ''): string[] {
-  return [...cell.matchAll(/`([^`]+)`/g)].map(([, code = '']) => code);
-}
+const tableOf = (heading: string) => tableBelow(heading, readme);
 
 describe('the configuration table', () => {
   it('has each property that is read, and no other', () => {
@@ -247,9 +234,6 @@ describe('the messages of a newcomer', () => {
   const [, ...messages] = tableOf('When it does not work').map(([message]) => codeOf(message)[0] ?? '');
 
   it.each(messages)('are in the code: %s', async (message) => {
-    const paths = (await readdir('lib', { recursive: true })).filter((path) => path.endsWith('.ts'));
-    const sources = await Promise.all(paths.map((path) => readFile(`lib/${path}`, 'utf8')));
-
-    expect(sources.filter((source) => source.includes(message))).not.toEqual([]);
+    expect(await sourcesWith(message)).not.toEqual([]);
   });
 });
