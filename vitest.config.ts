@@ -30,5 +30,6 @@ export default defineConfig({
     ],
     // Some tests start hundreds of processes, perhaps on a machine that has other work as well.
     testTimeout: 60_000,
+    expect: { poll: { timeout: 30_000 } },
   },
 });
