@@ -15,6 +15,7 @@ import {
   ExecutionEnvironments,
   startLambdaInvokeServer,
 } from '../support/lambda-invoke-server.ts';
+import { startObjectStore } from '../support/object-store.ts';
 
 const SETTLE_MS = 150;
 const ROOT_IMAGE_MIB = 4;
@@ -44,13 +45,18 @@ let calls = 0;
 async function startLambda(properties: object) {
   const bundles = await bundleFunctions();
   const environments = new ExecutionEnvironments(bundles);
-  const CPI_CONFIG = JSON.stringify({ cloud: { properties } });
+  const store = await startObjectStore();
+  const CPI_CONFIG = JSON.stringify({
+    cloud: { properties: { ...properties, stemcells: store.properties } },
+  });
   const server = await startLambdaInvokeServer(
     environments,
     deployedAlike(bundles, { environment: { CPI_CONFIG } }),
   );
   return {
     url: server.url,
+    bucket: store.bucket,
+    bucketUrl: store.description.endpoint,
     invocations: server.invocations,
     invoker: {
       target: 'lambda',
@@ -64,6 +70,7 @@ async function startLambda(properties: object) {
     close: async () => {
       await server.close();
       await environments.close();
+      await store.close();
       await bundles.remove();
     },
   };
@@ -197,7 +204,12 @@ async function life(): Promise<void> {
 console.log(coloured('bold', 'BOSH OpenStack CPI: the life of a VM and its disk'));
 console.log(`
 An embedded OpenStack listens at ${cloud.auth_url}; whatever it is asked to change takes ${SETTLE_MS} ms.
-${lambda ? `Lambda's API listens at ${lambda.url}; each function has a process of its own, and the login to OpenStack.\n` : ''}\
+${
+  lambda
+    ? `Lambda's API listens at ${lambda.url}; each function has a process of its own, and the login to OpenStack.
+Stemcells go through a bucket at ${lambda.bucketUrl}.\n`
+    : ''
+}\
 Each line is one call of dist/cpi as a BOSH Director makes it: a process of its own, JSON in, JSON out.
 `);
 console.log(coloured('dim', `  ${'call'.padEnd(18)}${'time'.padStart(8)}${'requests'.padStart(10)}  result`));
@@ -210,7 +222,8 @@ try {
   await embedded.close();
   await archive.remove();
 }
-const leftovers = embedded.leftovers();
+const staged = lambda?.bucket.keys() ?? [];
+const leftovers = [...embedded.leftovers(), ...staged.map((key) => ({ kind: 'object', id: key, name: '' }))];
 console.log(`
 Left in the cloud: ${leftovers.length === 0 ? 'nothing' : ''}`);
 for (const { kind, id, name } of leftovers) {
