@@ -9,7 +9,12 @@ import { Redactor } from '#lib/log/redactor.ts';
 const USAGE = 'Usage: serve [--port PORT] [--host ADDRESS] [--token-file FILE]';
 const DEFAULT_PORT = '8080';
 
+const OLDEST_NODE = 22;
+
 async function main(): Promise<void> {
+  if (Number.parseInt(process.versions.node, 10) < OLDEST_NODE) {
+    throw new Error(`Node.js ${OLDEST_NODE} or newer is needed, this is ${process.versions.node}`);
+  }
   const { port, host, tokenPath, environmentToken } = settings();
   const token = await readToken({ path: tokenPath, fromEnvironment: environmentToken });
   const log = new Logger(writeLine, { redactor: new Redactor([token]) });

@@ -18,7 +18,7 @@ export interface LocalFile {
   bytes: number;
 }
 
-export interface PutOptions {
+interface PutOptions {
   file: LocalFile;
   /** Gives a URL that takes the file for some time; asked again when that is over. */
   urlFor: () => Promise<string>;

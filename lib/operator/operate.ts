@@ -9,7 +9,7 @@ import { type Command, readCommand, USAGE, UsageError } from './command-line.ts'
 import { checkLightPath, checkStemcell } from './paths.ts';
 import { BAR_COLUMNS, type ProgressDisplay, plainLines, progressBar } from './progress-display.ts';
 
-export interface Outputs {
+interface Outputs {
   stdout: WriteStream;
   stderr: WriteStream;
 }

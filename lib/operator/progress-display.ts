@@ -16,7 +16,7 @@ export interface ProgressDisplay {
 }
 
 /** What text is written to: a terminal, a file, a pipe. */
-export type TextOutput = Pick<WriteStream, 'write'> & { isTTY?: boolean };
+type TextOutput = Pick<WriteStream, 'write'> & { isTTY?: boolean };
 
 /** Of a terminal in which the bar and what it tells stand in one line. */
 export const BAR_COLUMNS = 80;

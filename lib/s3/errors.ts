@@ -126,6 +126,10 @@ function nameOf(error: unknown): string {
 /** In one line. */
 function said(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
+  if (text.includes('{error}.$response')) {
+    // The SDK's advice to its own users, when an answer is not in the language of S3.
+    return 'the answer is none of S3, check the endpoint';
+  }
   const line = text.replace(/\s+/g, ' ').trim();
   return NOTHING_SAID.test(line) ? '' : line.slice(0, MAX_REASON_CHARACTERS);
 }

@@ -33,8 +33,6 @@ export interface StoredObject {
 export interface ReadOptions {
   /** Fails when the object was replaced since. */
   etag?: string;
-  /** First byte wanted. */
-  from?: number;
   signal?: AbortSignal;
 }
 

@@ -79,22 +79,19 @@ export class S3Client {
   async get(
     bucket: string,
     key: string,
-    { etag, from = 0 }: Pick<ReadOptions, 'etag' | 'from'>,
+    { etag }: Pick<ReadOptions, 'etag'>,
     abortSignal: AbortSignal,
   ): Promise<{ data: Readable; object: StoredObject }> {
     const command = new GetObjectCommand({
       Bucket: bucket,
       Key: key,
       ...(etag === undefined ? {} : { IfMatch: `"${etag}"` }),
-      ...(from === 0 ? {} : { Range: `bytes=${from}-` }),
     });
     const answer = await this.#sdk.send(command, { abortSignal });
     if (!(answer.Body instanceof Readable)) {
       throw new Error('the answer has no content');
     }
-    const total = /\/(\d+)$/.exec(answer.ContentRange ?? '')?.[1];
-    const bytes = total === undefined ? answer.ContentLength : Number(total);
-    const object = this.#object({ ...answer, Key: key, Size: bytes }, answer.$metadata);
+    const object = this.#object({ ...answer, Key: key, Size: answer.ContentLength }, answer.$metadata);
     return { data: answer.Body, object };
   }
 

@@ -42,7 +42,8 @@ async function imageMadeOf(named: string, { openstack, stemcells }: CallContext)
   );
   const [image, ...more] = found.flat().filter((one) => !isCompanion(one));
   if (!image) {
-    throw new CloudError(`No image that was made of '${source}' found in OpenStack`);
+    const hint = isSource(named) ? '' : `; one that was uploaded by hand is of 'file:${named}'`;
+    throw new CloudError(`No image that was made of '${source}' found in OpenStack${hint}`);
   }
   if (more.length > 0) {
     const ids = [image, ...more].map((one) => `'${one.id}'`).join(', ');

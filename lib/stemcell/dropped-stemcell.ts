@@ -1,12 +1,14 @@
 import { v5 as uuidv5 } from 'uuid';
 import type { CallContext } from '../cpi/call-context.ts';
+import { CpiError } from '../cpi/errors.ts';
+import { S3Error } from '../s3/errors.ts';
 import type { ObjectStore, StoredObject } from '../s3/object-store.ts';
 import { lightKeyOf, objectSourceOf } from './image-source.ts';
 import { lightStemcell } from './light-archive.ts';
 import { type ObjectLocation, objectSource } from './source.ts';
 import { UploadStatus } from './upload-status.ts';
 import { uploadStemcell } from './upload-stemcell.ts';
-import type { Outcome } from './uploaded-objects.ts';
+import { type Outcome, UntoldError } from './uploaded-objects.ts';
 import { WholeStemcell } from './whole-stemcell.ts';
 
 /** Of the ids that uploads by event have. */
@@ -18,15 +20,15 @@ const GONE = 'it was deleted, or replaced by another one, which has its own even
  * and however often at the same time, it makes one image.
  */
 export async function uploadDropped(location: ObjectLocation, context: CallContext): Promise<Outcome> {
-  const { lap, stemcells } = context;
+  const { lap } = context;
   const { bucket, key } = location;
   await lap.hold();
-  const store = await stemcells.openStore(bucket);
-  const object = await store.find(key);
+  const found = await find(location, context);
   await lap.hold();
-  if (!object) {
-    return { ignored: 'it is not there any more' };
+  if (!found) {
+    return { ignored: 'there is no such object, or not any more' };
   }
+  const { store, object } = found;
   const upload = new DroppedStemcell(store, object, callFor(bucket, object, context));
   try {
     return { imageId: await upload.run() };
@@ -36,7 +38,27 @@ export async function uploadDropped(location: ObjectLocation, context: CallConte
       context.log.warn(`stemcell ${key}: ${error instanceof Error ? error.message : String(error)}`);
       return { ignored: GONE };
     }
-    throw error;
+    throw error instanceof S3Error && !upload.isFailureTold ? new UntoldError(error) : error;
+  }
+}
+
+/** @throws {UntoldError} when the bucket is not configured, or not as it should be */
+async function find(
+  { bucket, key }: ObjectLocation,
+  { stemcells }: CallContext,
+): Promise<{ store: ObjectStore; object: StoredObject } | undefined> {
+  try {
+    const store = await stemcells.openStore(bucket);
+    const object = await store.find(key);
+    if (object) {
+      return { store, object };
+    }
+    // A missing bucket looks the same to who asks for the object.
+    await store.list(key)[Symbol.asyncIterator]().next();
+    return undefined;
+  } catch (error) {
+    const isUnconfigured = error instanceof CpiError && stemcells.settings.bucket === undefined;
+    throw error instanceof S3Error || isUnconfigured ? new UntoldError(error) : error;
   }
 }
 
@@ -80,6 +102,10 @@ class DroppedStemcell {
       await this.#writeLight(imageId);
     }
     return imageId;
+  }
+
+  get isFailureTold(): boolean {
+    return this.#status.isFailureTold;
   }
 
   isOutdated(): Promise<boolean> {

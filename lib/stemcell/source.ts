@@ -109,7 +109,10 @@ function urlSource(url: string, context: SourceContext): Source {
   }
   // The rest may be secret.
   const name = `${parsed.origin}${parsed.pathname}`;
-  const failed = (error: Error) => new SourceError(name, error.message, { cause: error, isRetryable: true });
+  const failed = (error: Error) => {
+    const reason = error.message === 'aborted' ? 'the connection broke off' : error.message;
+    return new SourceError(name, reason, { cause: error, isRetryable: true });
+  };
   return {
     name,
     open: async () => {

@@ -13,7 +13,7 @@ export interface UploadedSoFar {
 /** Told about once a second; what it throws or rejects with ends the upload. */
 export type ProgressListener = (progress: UploadedSoFar) => void | Promise<void>;
 
-export interface UploadProgressOptions {
+interface UploadProgressOptions {
   what: string;
   totalBytes: number;
   /** When the platform ends the upload, in milliseconds since the epoch. */

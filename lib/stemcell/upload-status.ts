@@ -3,10 +3,10 @@ import type { CallContext } from '../cpi/call-context.ts';
 import { CloudError } from '../cpi/errors.ts';
 import { isRecord, parseJson } from '../json.ts';
 import type { ObjectStore } from '../s3/object-store.ts';
-import type { UploadedSoFar } from './upload-progress.ts';
+import { percentOf, type UploadedSoFar } from './upload-progress.ts';
 
 /** What an object beside an archive says of its upload. */
-export interface StatusDocument {
+interface StatusDocument {
   state: 'uploading' | 'active' | 'failed';
   /** Of the main image. */
   image_id?: string;
@@ -24,7 +24,7 @@ export interface StatusDocument {
 }
 
 /** What is uploaded. */
-export interface StatusSubject {
+interface StatusSubject {
   /** Where an archive may be replaced by another one: of which of them it is told. */
   etag?: string;
   [more: string]: unknown;
@@ -73,6 +73,7 @@ export class UploadStatus {
   #beating: Promise<void> = Promise.resolve();
   #latest: Partial<StatusDocument> = {};
   #takenOver: TakenOverError | undefined;
+  #isFailureTold = false;
 
   /** @param key of the archive that is uploaded */
   constructor(store: ObjectStore, key: string, about: StatusSubject, context: StatusContext) {
@@ -141,17 +142,17 @@ export class UploadStatus {
    * @param imageId of an image whose record this attempt has made
    * @throws {TakenOverError} when another attempt has begun the same, or the archive was replaced
    */
-  report(imageId: string, { bytes, totalBytes, bytesPerSecond }: UploadedSoFar): void {
+  report(imageId: string, soFar: UploadedSoFar): void {
     if (this.#takenOver) {
       clearInterval(this.#timer);
       throw this.#takenOver;
     }
     this.#latest = {
       image_id: imageId,
-      uploaded_bytes: bytes,
-      total_bytes: totalBytes,
-      percent: totalBytes === 0 ? 100 : Math.floor((bytes / totalBytes) * 100),
-      bytes_per_second: Math.round(bytesPerSecond),
+      uploaded_bytes: soFar.bytes,
+      total_bytes: soFar.totalBytes,
+      percent: percentOf(soFar),
+      bytes_per_second: Math.round(soFar.bytesPerSecond),
     };
   }
 
@@ -164,6 +165,11 @@ export class UploadStatus {
     }
   }
 
+  /** Whether whoever looks at the object learns that it has failed. */
+  get isFailureTold(): boolean {
+    return this.#isFailureTold;
+  }
+
   /** Unless another attempt has begun meanwhile. @param error free of secrets */
   async failed(error: string): Promise<void> {
     await this.#endBeats();
@@ -171,6 +177,7 @@ export class UploadStatus {
     const isHidden = found && !this.#isOwn(found.document);
     if (!isHidden || (!this.#isAboutSame(found.document) && !(await this.isOutdated()))) {
       await this.#write({ state: 'failed', error });
+      this.#isFailureTold = true;
     }
   }
 

@@ -13,7 +13,14 @@ import { SourceError } from './source.ts';
 import { whyIgnored } from './stemcell-event.ts';
 import { TakenOverError } from './upload-status.ts';
 
-const PASSING = [ServiceUnreachableError, AuthenticationError, WaitTimeoutError, TakenOverError];
+/** The bucket is not as it should be, so that no status beside the object tells of it: only an event that fails does. */
+export class UntoldError extends CloudError {
+  constructor(cause: Error) {
+    super(cause.message, { cause });
+  }
+}
+
+const PASSING = [ServiceUnreachableError, AuthenticationError, WaitTimeoutError, TakenOverError, UntoldError];
 
 /** What has become of an object, if it has not failed. */
 export type Outcome = { imageId: string } | { ignored: string };
@@ -78,7 +85,7 @@ function mayPass(error: unknown): boolean {
   if (error instanceof S3Error || error instanceof SourceError) {
     return error.isRetryable;
   }
-  if (error instanceof BoshError && !(error instanceof TakenOverError)) {
+  if (error instanceof BoshError && !(error instanceof TakenOverError || error instanceof UntoldError)) {
     return error.okToRetry || mayPass(error.cause);
   }
   return PASSING.some((Class) => error instanceof Class);

@@ -19,7 +19,7 @@ import type { Source } from './source.ts';
 import { type StemcellUpload, uploadStemcell } from './upload-stemcell.ts';
 
 /** What a stemcell has beside its image. */
-export interface StemcellContents {
+interface StemcellContents {
   manifest: StemcellManifest;
   files: readonly SmallFile[];
 }

@@ -239,7 +239,11 @@ describe('delete_stemcell_image', () => {
   });
 
   it.each([
-    ['an object that no image was made of', KEY, `No image that was made of '${SOURCE}' found in OpenStack`],
+    [
+      'an object that no image was made of',
+      KEY,
+      `No image that was made of '${SOURCE}' found in OpenStack; one that was uploaded by hand is of 'file:${KEY}'`,
+    ],
     ['an id that nothing has', UNKNOWN_ID, `No image with id '${UNKNOWN_ID}' found in OpenStack`],
   ])('tells of %s', async (_, named, message) => {
     expectFailure(await deletionOf(named), cloudError(message));

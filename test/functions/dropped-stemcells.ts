@@ -41,22 +41,25 @@ export class DropZone {
   }
 
   /** The functions' own. */
-  configuration(openstack: Record<string, unknown> = {}): object {
+  configuration(openstack: Record<string, unknown> = {}, stemcells: Record<string, unknown> = {}): object {
     const { properties } = this.stage;
     return {
       cloud: {
         properties: {
           ...properties,
           openstack: { ...properties.openstack, ...openstack },
-          stemcells: { ...this.store.properties, prefix: PREFIX },
+          stemcells: { ...this.store.properties, prefix: PREFIX, ...stemcells },
         },
       },
     };
   }
 
   /** In a process of their own. */
-  startFunctions(openstack: Record<string, unknown> = {}): FunctionProcess {
-    return startFunctionProcess({ CPI_CONFIG: JSON.stringify(this.configuration(openstack)) });
+  startFunctions(
+    openstack: Record<string, unknown> = {},
+    stemcells: Record<string, unknown> = {},
+  ): FunctionProcess {
+    return startFunctionProcess({ CPI_CONFIG: JSON.stringify(this.configuration(openstack, stemcells)) });
   }
 
   event(key = KEY): Happening {

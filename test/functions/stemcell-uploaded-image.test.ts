@@ -121,3 +121,42 @@ describe('the image of a dropped stemcell', () => {
     expect(zone.status()).toMatchObject({ state: 'active', image_id: imageId });
   });
 });
+
+describe('an event that nobody could be told of otherwise', () => {
+  it.each([
+    ['the bucket may not be read', 'HEAD', 403, 'AccessDenied'],
+    ['the region is another one', 'HEAD', 400, 'AuthorizationHeaderMalformed'],
+    ['no status may be written', 'PUT', 403, 'AccessDenied'],
+  ] as const)('comes again when %s', async (_, method, status, code) => {
+    const zone = getZone();
+    zone.store.bucket.put(zone.key, await wholeStemcell(root));
+    zone.store.inject({ method, fault: { status, code } });
+
+    const answer = await zone.deliver();
+
+    expect(answer).toBeInstanceOf(Error);
+    expect(zone.images()).toEqual([]);
+  });
+
+  it('comes again when there is no such bucket', async () => {
+    const zone = getZone();
+    const functions = zone.startFunctions({}, { bucket: 'mistyped' });
+
+    const answer = await zone.deliver(awsEvent({ bucket: 'mistyped', key: zone.key }), functions);
+    await functions.close();
+
+    expect(answer).toBeInstanceOf(Error);
+    expect(String(answer)).toContain('NoSuchBucket');
+  });
+
+  it('comes again when no bucket is configured', async () => {
+    const zone = getZone();
+    const functions = zone.startFunctions({}, { bucket: null });
+
+    const answer = await zone.deliver(undefined, functions);
+    await functions.close();
+
+    expect(String(answer)).toContain('stemcells.bucket must be set');
+    expect(answer).toBeInstanceOf(Error);
+  });
+});

@@ -93,7 +93,7 @@ describe('a URL', () => {
     data.destroy(new Error('aborted'));
 
     await expect(reading).rejects.toMatchObject({
-      message: 'Cannot read https://files.example.com/stemcell.tgz: aborted',
+      message: 'Cannot read https://files.example.com/stemcell.tgz: the connection broke off',
       isRetryable: true,
     });
   });

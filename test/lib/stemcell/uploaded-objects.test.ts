@@ -10,7 +10,7 @@ import {
 import { ObjectNotFoundError, S3Error } from '#lib/s3/errors.ts';
 import { SourceError } from '#lib/stemcell/source.ts';
 import { TakenOverError } from '#lib/stemcell/upload-status.ts';
-import { dealWithEach } from '#lib/stemcell/uploaded-objects.ts';
+import { dealWithEach, UntoldError } from '#lib/stemcell/uploaded-objects.ts';
 import { callContext } from '../support/call-context.ts';
 
 const IMAGE_ID = '7f2d1c3a-5b4e-4f60-8a9b-0c1d2e3f4a5b';
@@ -49,8 +49,12 @@ async function deal(objects: Parameters<typeof dealWithEach>[0], failures: Recor
   return { result, tried, lines: stage.lines };
 }
 
-function s3Error(isRetryable: boolean): S3Error {
-  return new S3Error('S3 GET', { code: 'SlowDown', isRetryable });
+function s3Error(isRetryable: boolean, status?: number): S3Error {
+  return new S3Error('S3 GET', { status, code: 'AnyCode', isRetryable });
+}
+
+function gone(): ObjectNotFoundError {
+  return new ObjectNotFoundError('gone', { status: 404, code: 'NoSuchKey', isRetryable: false });
 }
 
 describe('the objects of an event', () => {
@@ -88,8 +92,8 @@ describe('the objects of an event', () => {
     ['a bad file', new CloudError('Root image is missing from stemcell archive')],
     ['a quota', answer(413)],
     ['a quota that an archive met', new CloudError('no space', { cause: answer(403) })],
-    ['an object that is gone', new ObjectNotFoundError('gone', { code: 'NoSuchKey', isRetryable: false })],
-    ['a bucket that may not be read', s3Error(false)],
+    ['an object that is gone', gone()],
+    ['an object that cannot be read', s3Error(false, 412)],
     ['a source that is not there', new SourceError('s3://b/k', 'no such key', { isRetryable: false })],
   ])('fail for good of %s, which keeps no other from being done', async (_, error) => {
     const { result, lines } = await deal([a, b, c], { 'b.tgz': error });
@@ -110,6 +114,7 @@ describe('the objects of an event', () => {
     ['credentials that are refused', new AuthenticationError('Keystone refused the credentials')],
     ['a wait that takes too long', new WaitTimeoutError('Image', IMAGE_ID, ['active'])],
     ['a store that is in trouble', s3Error(true)],
+    ['a refusal that no status tells', new UntoldError(s3Error(false, 403))],
     ['a source that is in trouble', new SourceError('s3://b/k', 'no answer', { isRetryable: true })],
     [
       'another event that has begun the same',
