@@ -238,7 +238,10 @@ describe.each(sites.all.map((site): [string, ArchiveSite] => [site.title, site])
 
         const answer = await upload(site);
 
-        expectNothingMade(answer, cannotRead('(aborted|connection closed|ECONNRESET|socket hang up)'));
+        expectNothingMade(
+          answer,
+          cannotRead('(the connection broke off|aborted|connection closed|ECONNRESET|socket hang up)'),
+        );
         expect(site.readings?.()).toBe(UPLOADS);
       });
 
