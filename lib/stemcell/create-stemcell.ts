@@ -22,7 +22,11 @@ export async function createStemcell(
       status: await statusOf(location, context),
       read: async (begin) => {
         const take = await begin(stemcell);
-        await readArchive(await source.open(), take);
+        await readArchive(await source.open(), async (file) => {
+          await take(file);
+          // The end of the archive tells whether all of it was as it had been packed.
+          return true;
+        });
       },
     },
     context,

@@ -33,8 +33,8 @@ const UPLOADS = 3;
 const MAX_IDS = 1000;
 const PAUSE_MS = 1000;
 
-/** Takes a file of the archive that has the images. @returns whether more is to be read, which always is */
-export type Take = (file: ArchiveFile) => Promise<boolean>;
+/** Takes a file of the archive that has the images. */
+type Take = (file: ArchiveFile) => Promise<void>;
 
 export interface StemcellUpload {
   /**
@@ -201,7 +201,7 @@ class Upload {
     }
   }
 
-  async take(file: ArchiveFile): Promise<boolean> {
+  async take(file: ArchiveFile): Promise<void> {
     const image = this.#images.find((one) => one.file === file.name && !this.#fingerprints.has(one.role));
     if (image) {
       await checkFormat(file, image.attributes.disk_format);
@@ -213,8 +213,6 @@ class Upload {
         this.#fingerprints.set(image.role, fingerprint);
       }
     }
-    // The end of the archive tells whether all of it was as it had been packed.
-    return true;
   }
 
   async #upload({ role, attributes }: PlannedImage, id: string, file: ArchiveFile): Promise<Fingerprint> {
