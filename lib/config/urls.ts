@@ -1,5 +1,10 @@
 import type { ProxySettings } from '../http/proxy.ts';
 
+/** In lower case; undefined for a path. */
+export function schemeOf(location: string): string | undefined {
+  return /^([a-z][a-z0-9+.-]*):\/\//i.exec(location)?.[1]?.toLowerCase();
+}
+
 export function isHttpUrl(text: string): boolean {
   return ['http:', 'https:'].includes(URL.parse(text)?.protocol ?? '');
 }

@@ -1,6 +1,5 @@
+import { schemeOf } from '../config/urls.ts';
 import { isRecord } from '../json.ts';
-
-const SCHEME = /^[a-z][a-z0-9+.-]*:\/\//i;
 
 /**
  * The path of a stemcell's image that only this machine can see.
@@ -9,6 +8,6 @@ const SCHEME = /^[a-z][a-z0-9+.-]*:\/\//i;
 export function localImageOf({ method, arguments: args }: Record<string, unknown>): string | undefined {
   const [path, cloudProperties] = Array.isArray(args) ? args : [];
   const isHeavy = isRecord(cloudProperties) && !cloudProperties.image_id;
-  const isPath = typeof path === 'string' && !SCHEME.test(path) && !path.includes('\0');
+  const isPath = typeof path === 'string' && schemeOf(path) === undefined && !path.includes('\0');
   return method === 'create_stemcell' && isHeavy && isPath ? path : undefined;
 }

@@ -1,11 +1,12 @@
 import { constants } from 'node:fs';
 import { access, realpath, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { schemeOf } from '../config/urls.ts';
 import { CpiError } from '../cpi/errors.ts';
 
 /** @throws {CpiError} for a file that cannot be read; what is at a URL turns out later */
 export async function checkStemcell(location: string): Promise<void> {
-  if (isUrl(location)) {
+  if (schemeOf(location) !== undefined) {
     return;
   }
   await access(location, constants.R_OK).catch((cause) => {
@@ -49,10 +50,6 @@ export async function checkLightPath(path: string, stemcell: string, force: bool
       `--light names '${path}', which exists: give --force to overwrite it, or another name`,
     );
   }
-}
-
-function isUrl(location: string): boolean {
-  return /^[a-z][a-z0-9+.-]*:\/\//i.test(location);
 }
 
 async function isSame(path: string, other: string): Promise<boolean> {

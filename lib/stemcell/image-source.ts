@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import type { Image } from '../openstack/glance/images.ts';
+import { customProperty, type Image } from '../openstack/glance/images.ts';
 
 /** The property of images that were made by event or by hand: what of. A Director's images do not have it. */
 export const SOURCE = 'bosh_stemcell_source';
@@ -19,8 +19,7 @@ export function objectSourceOf(bucket: string, key: string): string {
 
 /** Undefined for an image that was made in any other way. */
 export function imageSource(image: Image): string | undefined {
-  const [, value] = Object.entries(image).find(([name]) => name === SOURCE) ?? [];
-  return typeof value === 'string' ? value : undefined;
+  return customProperty(image, SOURCE);
 }
 
 /** Where the light stemcell of an object is written. @param prefix empty, or with a `/` at its end */

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
+import { schemeOf } from '../config/urls.ts';
 import type { CallContext } from '../cpi/call-context.ts';
 import { CloudError, CpiError } from '../cpi/errors.ts';
 import { ConnectionError } from '../http/errors.ts';
@@ -34,11 +35,10 @@ export interface ObjectLocation {
 type SourceContext = Pick<CallContext, 'download' | 'idleMs' | 'lap' | 'log' | 'stemcells'>;
 
 const PIECE_BYTES = 128 * 1024;
-const SCHEME = /^([a-z][a-z0-9+.-]*):\/\//i;
 
 /** @param location a path, `s3://<bucket>/<key>`, or an `https://` URL @throws {CpiError} for any other URL */
 export function sourceAt(location: string, context: SourceContext): Source {
-  const scheme = SCHEME.exec(location)?.[1]?.toLowerCase();
+  const scheme = schemeOf(location);
   switch (scheme) {
     case undefined:
       return fileSource(location);

@@ -12,7 +12,7 @@ import {
   ResourceFailedError,
   ServiceUnreachableError,
 } from '../openstack/errors.ts';
-import type { Image, ImageRequest } from '../openstack/glance/images.ts';
+import { customProperty, type Image, type ImageRequest } from '../openstack/glance/images.ts';
 import { lookTwice } from '../openstack/send-once.ts';
 import { ArchiveError, type ArchiveFile } from './archive.ts';
 import { Checksums, type Fingerprint, verifyImage } from './checksums.ts';
@@ -75,7 +75,7 @@ export async function uploadStemcell(upload: StemcellUpload, context: CallContex
 /** Whoever may write to the bucket may have told of any image: it must be one of this call. */
 async function isMade(id: string, { openstack, invocationId }: CallContext): Promise<boolean> {
   const image = await openstack.images.find(id);
-  return image?.status === 'active' && propertyOf(image, INVOCATION) === invocationId;
+  return image?.status === 'active' && customProperty(image, INVOCATION) === invocationId;
 }
 
 interface Uploaded {
@@ -372,12 +372,7 @@ class Upload {
 
 /** Which attempt made the record, where several may. */
 function makerOf(image: Image | undefined): string | undefined {
-  return image && propertyOf(image, ATTEMPT);
-}
-
-function propertyOf(image: Image, name: string): string | undefined {
-  const [, value] = Object.entries(image).find(([key]) => key === name) ?? [];
-  return typeof value === 'string' ? value : undefined;
+  return image && customProperty(image, ATTEMPT);
 }
 
 /** Remembers what was sent of an image, once all of it was. */

@@ -63,6 +63,12 @@ export const RESERVED_IMAGE_PROPERTIES: ReadonlySet<string> = new Set([
   'stores',
 ]);
 
+/** Undefined where the image has no such text. */
+export function customProperty(image: Image, name: string): string | undefined {
+  const [, value] = Object.entries(image).find(([key]) => key === name) ?? [];
+  return typeof value === 'string' ? value : undefined;
+}
+
 /** An earlier attempt's main image may refer to a kernel or ramdisk that has been replaced since. */
 function refersAsWanted({ kernel_id, ramdisk_id }: ImageRequest, found: Image | undefined): boolean {
   return (found?.kernel_id ?? undefined) === kernel_id && (found?.ramdisk_id ?? undefined) === ramdisk_id;
@@ -103,7 +109,7 @@ export class Images {
     const { images } = await this.#glance.get<{ images: Image[] }>('/images', {
       query: { [name]: value, ...(isHidden ? { os_hidden: true } : {}), limit: 100 },
     });
-    return images.filter((image) => Object.entries(image).some(([key, it]) => key === name && it === value));
+    return images.filter((image) => customProperty(image, name) === value);
   }
 
   /**
