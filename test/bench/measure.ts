@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import type { Readable } from 'node:stream';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
 
 export interface Measured {
   stdout: string;
@@ -16,10 +17,13 @@ export interface Measured {
 }
 
 const ENVIRONMENT = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', HOME: '/tmp', TMPDIR: tmpdir() };
-const USAGE = fileURLToPath(new URL('usage.cjs', import.meta.url));
+
+/** Of GNU time: user and system seconds, peak memory in KiB, blocks written. */
+const FORMAT = '%U %S %M %O';
+const BLOCK_BYTES = 512;
 
 /**
- * Runs a program that is Node.js, or execs it, with a Director's environment.
+ * Runs a program with a Director's environment.
  * @param folder its working directory, and what its environment names as home and for temporary files
  */
 export async function measured(
@@ -28,25 +32,33 @@ export async function measured(
   input: string,
   folder?: string,
 ): Promise<Measured> {
-  const start = performance.now();
-  const child = spawn(command, args, {
-    env: {
-      ...ENVIRONMENT,
-      ...(folder ? { HOME: folder, TMPDIR: folder } : {}),
-      NODE_OPTIONS: `--require ${USAGE}`,
-    },
-    ...(folder ? { cwd: folder } : {}),
-    stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
-  });
-  child.stdin.end(input);
-  const [stdout, stderr, usage] = await Promise.all([
-    text(child.stdout),
-    text(child.stderr),
-    text(child.stdio[3] as Readable),
-  ]);
-  const wallMs = performance.now() - start;
-  const { cpuMs, peakKib, writtenBytes } = JSON.parse(usage);
-  return { stdout, stderr, wallMs, cpuMs, peakMib: peakKib / 1024, writtenBytes };
+  const own = await mkdtemp(join(tmpdir(), 'measured-'));
+  try {
+    const start = performance.now();
+    const child = spawn('time', ['-q', '-f', FORMAT, '-o', join(own, 'usage'), command, ...args], {
+      env: { ...ENVIRONMENT, ...(folder ? { HOME: folder, TMPDIR: folder } : {}) },
+      ...(folder ? { cwd: folder } : {}),
+    });
+    child.stdin.end(input);
+    const [stdout, stderr] = await Promise.all([
+      text(child.stdout),
+      text(child.stderr),
+      once(child, 'close'),
+    ]);
+    const wallMs = performance.now() - start;
+    const usage = await readFile(join(own, 'usage'), 'utf8');
+    const [user = 0, system = 0, peakKib = 0, blocks = 0] = usage.trim().split(' ').map(Number);
+    const cpuMs = (user + system) * 1000;
+    return { stdout, stderr, wallMs, cpuMs, peakMib: peakKib / 1024, writtenBytes: blocks * BLOCK_BYTES };
+  } catch (error) {
+    throw isMissing(error) ? new Error('GNU time is needed: apt-get install time') : error;
+  } finally {
+    await rm(own, { recursive: true });
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'syscall' in error && error.syscall === 'spawn time';
 }
 
 /** Runs a program as it is, and only looks at the clock. */

@@ -1,0 +1,93 @@
+import { execFile } from 'node:child_process';
+import { copyFile, mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { basename } from 'node:path';
+import { promisify } from 'node:util';
+
+export type Architecture = 'x64' | 'arm64';
+
+/** Of Node.js and V8, for the CPI. */
+export const NODE_FLAGS = [
+  // A small young generation keeps an image upload below 100 MB.
+  '--max-semi-space-size=1',
+  // A process may hang when it exits while V8 compiles on another thread. https://github.com/nodejs/node/issues/54918
+  '--no-concurrent-recompilation',
+];
+
+export interface Executable {
+  /** Path of a CommonJS file that requires nothing but Node.js' own modules. */
+  bundle: string;
+  /** Path of the Node.js binary that the executable is made from; of the same version as `nodeOf(process.arch)`. */
+  node: string;
+  architecture: Architecture;
+  /** Path of the executable. */
+  output: string;
+}
+
+const FOLDER = 'build/single-executable';
+const SENTINEL_FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
+
+const run = promisify(execFile);
+const { resolve } = createRequire(import.meta.url);
+
+/** Path of the Node.js binary that package-lock.json pins for Linux, where npm has installed it: on that architecture only. */
+export function nodeOf(architecture: Architecture): string {
+  return resolve(`node-linux-${architecture}/bin/node`);
+}
+
+/**
+ * A program of one file, the same bytes for the same bundle, for Linux: https://nodejs.org/api/single-executable-applications.html
+ * What is there already, made from the same, stays.
+ */
+export async function makeExecutable({ bundle, node, architecture, output }: Executable): Promise<void> {
+  const name = `${FOLDER}/${basename(output)}-${architecture}`;
+  await mkdir(FOLDER, { recursive: true });
+  const isMade = await makeBlob(bundle, architecture, name);
+  if (isMade === 'as before' && (await isNewer(output, node))) {
+    return;
+  }
+  await copyFile(node, `${name}.executable`);
+  const postject = resolve('postject/dist/cli.js');
+  const section = ['NODE_SEA_BLOB', `${name}.blob`, '--sentinel-fuse', SENTINEL_FUSE];
+  await run(process.execPath, [postject, `${name}.executable`, ...section]);
+  // A running one keeps its file.
+  await rename(`${name}.executable`, output);
+}
+
+/** What the executable holds beside Node.js: <name>.blob. */
+async function makeBlob(
+  bundle: string,
+  architecture: Architecture,
+  name: string,
+): Promise<'as before' | 'anew'> {
+  const previous = await readFile(`${name}.blob`).catch(() => undefined);
+  const config = {
+    main: bundle,
+    output: `${name}.blob`,
+    disableExperimentalSEAWarning: true,
+    // V8's code is of one architecture.
+    useCodeCache: architecture === process.arch,
+    execArgv: NODE_FLAGS,
+    execArgvExtension: 'none',
+  };
+  await writeFile(`${name}.json`, JSON.stringify(config));
+  // With a fixed seed the code cache has the same bytes each time. V8 takes it at run time without that seed, which would fix
+  // Math.random() as well; with --hash-seed it would not.
+  await run(nodeOf(ownArchitecture()), ['--random-seed=1', '--experimental-sea-config', `${name}.json`]);
+  const blob = await readFile(`${name}.blob`);
+  return previous?.equals(blob) ? 'as before' : 'anew';
+}
+
+/** @throws for machines that cannot make executables */
+export function ownArchitecture(): Architecture {
+  const { arch } = process;
+  if (arch !== 'x64' && arch !== 'arm64') {
+    throw new Error(`Executables are made on x64 and arm64, and this machine is ${arch}`);
+  }
+  return arch;
+}
+
+async function isNewer(path: string, than: string): Promise<boolean> {
+  const [own, other] = await Promise.all([stat(path).catch(() => undefined), stat(than)]);
+  return own !== undefined && own.ctimeMs > other.ctimeMs;
+}
