@@ -13,7 +13,13 @@ export default defineConfig({
         test: {
           name: 'threads',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/openstack/**', 'test/deployed/**', 'test/package/**', WITH_PROCESSES],
+          exclude: [
+            'test/openstack/**',
+            'test/deployed/**',
+            'test/package/**',
+            'test/release/**',
+            WITH_PROCESSES,
+          ],
           pool: 'threads',
         },
       },
