@@ -1,0 +1,117 @@
+import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parse, stringify } from 'yaml';
+import { type Entry, fingerprintOf, type Tarball, writeTarball } from './tarball.ts';
+import type { Version } from './version.ts';
+
+/** Name of the release that takes the place of others without any change of a manifest but its URL, version and digest. */
+export const DEFAULT_NAME = 'bosh-openstack-cpi';
+
+/** As the job and the package are called in bosh-release/. */
+const SOURCE_NAME = 'openstack_cpi';
+
+export interface ReleaseOptions extends Version {
+  /** The job and the package of a release with another name than the default are called after it. */
+  name: string;
+  /** Folder with `jobs` and `packages`. */
+  source: string;
+  /** Of the package, beside its packaging script. */
+  files: Entry[];
+  /** With which the packaging script lets a machine's own Node.js run. */
+  nodeFlags: readonly string[];
+  licenses: Entry[];
+  /** Folder of the tarball. */
+  output: string;
+}
+
+/** A job, a package or the license, as release.MF tells of it. */
+interface Part {
+  tarball: Tarball;
+  identity: { version: string; fingerprint: string; sha1: string };
+}
+
+/** Makes a BOSH release, `<name>-<version>.tgz`: the same bytes from the same files. */
+export async function makeRelease(options: ReleaseOptions): Promise<Tarball> {
+  const { name, version, commitHash, hasUncommittedChanges, source, files, licenses, output } = options;
+  const partName = name === DEFAULT_NAME ? SOURCE_NAME : name.replaceAll('-', '_');
+  const jobFolder = join(source, 'jobs', SOURCE_NAME);
+  const packageFolder = join(source, 'packages', SOURCE_NAME);
+  const named = async (path: string) =>
+    (await readFile(path, 'utf8')).replaceAll(new RegExp(`\\b${SOURCE_NAME}\\b`, 'g'), partName);
+  await mkdir(output, { recursive: true });
+  // Beside the release, into which it may be renamed.
+  const workFolder = await mkdtemp(join(output, '.release-'));
+  try {
+    const spec = await named(join(jobFolder, 'spec'));
+    const { templates, packages } = jobManifest(spec);
+    const job = await makePart('job', join(workFolder, 'job.tgz'), [
+      { name: './job.MF', content: spec },
+      { name: './monit', content: { path: join(jobFolder, 'monit') } },
+      ...(await Promise.all(
+        templates.map(async (template) => ({
+          name: `./templates/${template}`,
+          content: await named(join(jobFolder, 'templates', template)),
+        })),
+      )),
+    ]);
+    const packaging = withFlags(await named(join(packageFolder, 'packaging')), options.nodeFlags);
+    const compiled = await makePart('package', join(workFolder, 'package.tgz'), [
+      { name: './packaging', content: packaging },
+      ...files.map((file) => ({ ...file, name: `./${file.name}` })),
+    ]);
+    const license = await makePart(
+      'license',
+      join(workFolder, 'license.tgz'),
+      licenses.map((file) => ({ ...file, name: `./${file.name}` })),
+    );
+    const manifest = {
+      name,
+      version,
+      commit_hash: commitHash,
+      uncommitted_changes: hasUncommittedChanges,
+      jobs: [{ name: partName, ...job.identity, packages }],
+      packages: [{ name: partName, ...compiled.identity, dependencies: [] }],
+      license: license.identity,
+      no_compression: false,
+    };
+    const made = await writeTarball(
+      join(workFolder, 'release.tgz'),
+      [
+        { name: 'release.MF', content: stringify(manifest, { lineWidth: 0 }) },
+        { name: `jobs/${partName}.tgz`, content: job.tarball },
+        { name: `packages/${partName}.tgz`, content: compiled.tarball },
+        { name: 'license.tgz', content: license.tarball },
+        ...licenses,
+      ],
+      'none',
+    );
+    const path = join(output, `${name}-${version}.tgz`);
+    await rename(made.path, path);
+    return { ...made, path };
+  } finally {
+    await rm(workFolder, { recursive: true });
+  }
+}
+
+async function makePart(kind: 'job' | 'package' | 'license', path: string, entries: Entry[]): Promise<Part> {
+  const [tarball, fingerprint] = await Promise.all([
+    writeTarball(path, entries),
+    fingerprintOf(kind, entries),
+  ]);
+  return { tarball, identity: { version: fingerprint, fingerprint, sha1: tarball.digest } };
+}
+
+/** What of a job's spec concerns its archive. */
+function jobManifest(spec: string): { templates: string[]; packages: string[] } {
+  const { templates, packages }: { templates: Record<string, string>; packages: string[] } = parse(spec);
+  return { templates: Object.keys(templates).sort(), packages };
+}
+
+/** @throws when the script has no place for them */
+function withFlags(packaging: string, flags: readonly string[]): string {
+  const place = '{{node_flags}}';
+  if (!packaging.includes(place)) {
+    throw new Error(`packaging has no ${place} for the flags of Node.js`);
+  }
+  return packaging.replaceAll(place, flags.join(' '));
+}
