@@ -86,15 +86,15 @@ export async function embeddedStage(
   };
 }
 
-/** A real OpenStack, through dist/cpi; the registry is the tests' own. */
+/** A real OpenStack, through dist/cpi unless told otherwise; the registry is the tests' own. */
 export async function realStage(
   cloud: CloudDescription,
-  { invoker, configure }: InvokerOption = {},
+  { invoker, configure, run = 'process' }: InvokerOption & { run?: CpiOptions['run'] } = {},
 ): Promise<Stage> {
   const registryHost = await startEmbeddedCloud();
   const { registryEndpoint: registry } = registryHost;
   const stage = await stageFor(cloud, {
-    run: 'process',
+    run,
     registryUrl: registry.url,
     entries: () => registryHost.registry,
     secrets: () => [cloud.password, cloud.application_credential.secret, registry.password],

@@ -46,14 +46,21 @@ export interface CpiOptions {
   secrets: () => Iterable<string>;
   /**
    * `process` runs dist/cpi with a Director's environment; `here` calls what it calls; `function` calls the functions
-   * themselves, as a platform would, whose answers then hold their logs.
+   * themselves, as a platform would, whose answers then hold their logs. Or what runs another program.
    */
-  run: keyof typeof RUNS;
+  run: keyof typeof RUNS | Run;
   /** Other limits of a call's attempts; for `here` only. */
   limits?: AnswerOptions['limits'];
 }
 
 type AnswerOptions = Parameters<typeof answer>[1];
+
+/** @param configPath of the configuration file */
+export type Run = (
+  input: string,
+  configPath: string,
+  limits: AnswerOptions['limits'],
+) => Promise<{ stdout: string; stderr: string }>;
 
 const RUNS = { process: runProcess, here: runHere, function: runFunction };
 
@@ -68,6 +75,7 @@ export function finished(answer: FunctionAnswer): CpiResponse {
 export async function startCpi(options: CpiOptions): Promise<Cpi> {
   const folder = await mkdtemp(join(tmpdir(), 'cpi-test-'));
   let files = 0;
+  const run: Run = typeof options.run === 'string' ? RUNS[options.run] : options.run;
 
   const configure = async (overrides: CallOptions['properties'] = {}): Promise<string> => {
     files += 1;
@@ -82,7 +90,7 @@ export async function startCpi(options: CpiOptions): Promise<Cpi> {
 
   const send: Cpi['send'] = async (input, overrides) => {
     const configPath = await configure(overrides);
-    const { stdout, stderr } = await RUNS[options.run](input, configPath, options.limits);
+    const { stdout, stderr } = await run(input, configPath, options.limits);
     refuseSecrets([stdout, stderr], options.secrets());
     return { ...JSON.parse(stdout), stdout, stderr };
   };
