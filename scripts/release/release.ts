@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { stringify } from 'yaml';
 import { DEFAULT_NAME } from './make-release.ts';
-import { makeOwnRelease } from './own-release.ts';
+import { makeOwnRelease, ownVersion } from './own-release.ts';
 import { programs } from './programs.ts';
 
 const USAGE = `Usage: npm run release [-- --name NAME]
@@ -19,12 +19,16 @@ if (name === undefined) {
   console.error('A release is made on Linux, since the programs in it are made by a Node.js for Linux.');
   process.exitCode = 1;
 } else {
-  const { version, tarball } = await makeOwnRelease(name, await programs(), 'dist');
-  console.log(`# ${tarball.path}, ${Math.round(tarball.bytes / 1e6)} MB`);
-  const url = `file://${resolve(tarball.path)}`;
-  console.log(
-    stringify({ releases: [{ name, version, url, sha1: tarball.digest }] }, { lineWidth: 0 }).trimEnd(),
-  );
+  const version = await ownVersion();
+  const { path, bytes, digest } = await makeOwnRelease({
+    version,
+    name,
+    programs: await programs(),
+    output: 'dist',
+  });
+  const release = { name, version: version.version, url: `file://${resolve(path)}`, sha1: digest };
+  console.log(`# ${path}, ${Math.round(bytes / 1e6)} MB`);
+  console.log(stringify({ releases: [release] }, { lineWidth: 0 }).trimEnd());
 }
 
 /** @returns undefined where arguments are wrong */

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { constants, createGzip } from 'node:zlib';
 import { type Pack, pack } from 'tar-stream';
@@ -90,7 +89,9 @@ export async function fingerprintOf(kind: 'job' | 'package' | 'license', entries
 async function sha256Of(content: Entry['content']): Promise<string> {
   const hash = createHash('sha256');
   if (typeof content === 'string') {
-    return hash.update(content).digest('hex');
+    hash.update(content);
+  } else {
+    await pipeline(createReadStream(content.path), hash);
   }
-  return (await buffer(createReadStream(content.path).pipe(hash))).toString('hex');
+  return hash.digest('hex');
 }
