@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm, stat, symlink } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -10,7 +10,7 @@ import type { Version } from '../../scripts/release/version.ts';
 import { leavesNothing, lifecycle, networks } from '../acceptance/scenario.ts';
 import { embeddedStage, type Stage } from '../acceptance/stage.ts';
 import { ended, type Installation, installRelease } from './installation.ts';
-import { writeProgram } from './small-release.ts';
+import { type SmallRelease, smallRelease, writeProgram } from './small-release.ts';
 
 /** Of Ubuntu 22.04, which the oldest stemcells still in use are made of. */
 const JAMMY = {
@@ -122,6 +122,52 @@ describe('the installed release', () => {
     await lifecycle(stage, { networks: { default: networks.manual(stage, '10.10.0.50') } });
 
     expect(await readdir(installation.temporaryFolder)).toEqual([]);
+  });
+});
+
+describe('a release of another name', () => {
+  let small: SmallRelease;
+  let installation: Installation | undefined;
+
+  beforeAll(async () => {
+    small = await smallRelease();
+  });
+
+  afterAll(async () => {
+    await installation?.remove();
+    await small.remove();
+  });
+
+  it('runs its own package with its own configuration', async () => {
+    const program = join(small.folder, 'cpi-linux-x64');
+    await writeProgram(program, '#!/bin/sh\nprintf \'{"api_version":3} %s %s %s\' "$0" "$@"\n');
+    const { path } = await small.make({
+      source: 'bosh-release',
+      name: 'openstack-cpi-serverless',
+      files: ['cpi-linux-x64', 'cpi-linux-arm64'].map((name) => ({
+        name,
+        content: { path: program },
+        isExecutable: true,
+      })),
+    });
+    const configuration = join(small.folder, 'cpi.json');
+    const openstack = {
+      auth_url: 'https://keystone.example.org:5000/v3',
+      default_key_name: 'bosh',
+      default_security_groups: ['bosh'],
+    };
+    await writeFile(configuration, JSON.stringify({ cloud: { properties: { openstack } } }));
+
+    installation = await installRelease(path);
+    const { stdout } = await installation.run('', configuration, undefined);
+
+    const [, called, option, config = ''] = stdout.split(' ');
+    expect(called).toBe(join(installation.packagesFolder, 'openstack_cpi_serverless/bin/cpi'));
+    expect(option).toBe('--config');
+    expect(config).toMatch(/\/openstack_cpi_serverless\/config\/cpi\.json$/);
+    expect(JSON.parse(await readFile(config, 'utf8'))).toMatchObject({
+      cloud: { properties: { openstack } },
+    });
   });
 });
 
