@@ -8,7 +8,7 @@ export type Architecture = 'x64' | 'arm64';
 
 /** Of Node.js and V8, for the CPI. */
 export const NODE_FLAGS = [
-  // A small young generation keeps an image upload below 100 MB.
+  // A small young generation keeps an image upload at about 100 MB.
   '--max-semi-space-size=1',
   // A process may hang when it exits while V8 compiles on another thread. https://github.com/nodejs/node/issues/54918
   '--no-concurrent-recompilation',
