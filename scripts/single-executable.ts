@@ -1,7 +1,6 @@
 import { execFile } from 'node:child_process';
-import { copyFile, mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { basename } from 'node:path';
 import { promisify } from 'node:util';
 
 export type Architecture = 'x64' | 'arm64';
@@ -24,7 +23,6 @@ export interface Executable {
   output: string;
 }
 
-const FOLDER = 'build/single-executable';
 const SENTINEL_FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 
 const run = promisify(execFile);
@@ -40,42 +38,39 @@ export function nodeOf(architecture: Architecture): string {
  * What is there already, made from the same, stays.
  */
 export async function makeExecutable({ bundle, node, architecture, output }: Executable): Promise<void> {
-  const name = `${FOLDER}/${basename(output)}-${architecture}`;
-  await mkdir(FOLDER, { recursive: true });
-  const isMade = await makeBlob(bundle, architecture, name);
-  if (isMade === 'as before' && (await isNewer(output, node))) {
+  const parts = `${output}.parts`;
+  await mkdir(parts, { recursive: true });
+  const blob = await makeBlob(bundle, architecture, parts);
+  const made = await readFile(`${parts}/made.blob`).catch(() => undefined);
+  if (made?.equals(blob) && (await isNewer(output, node))) {
     return;
   }
-  await copyFile(node, `${name}.executable`);
-  const postject = resolve('postject/dist/cli.js');
-  const section = ['NODE_SEA_BLOB', `${name}.blob`, '--sentinel-fuse', SENTINEL_FUSE];
-  await run(process.execPath, [postject, `${name}.executable`, ...section]);
+  await rm(`${parts}/made.blob`, { force: true });
+  await copyFile(node, `${parts}/executable`);
+  const section = ['NODE_SEA_BLOB', `${parts}/blob`, '--sentinel-fuse', SENTINEL_FUSE];
+  await run(process.execPath, [resolve('postject/dist/cli.js'), `${parts}/executable`, ...section]);
   // A running one keeps its file.
-  await rename(`${name}.executable`, output);
+  await rename(`${parts}/executable`, output);
+  await rename(`${parts}/blob`, `${parts}/made.blob`);
 }
 
-/** What the executable holds beside Node.js: <name>.blob. */
-async function makeBlob(
-  bundle: string,
-  architecture: Architecture,
-  name: string,
-): Promise<'as before' | 'anew'> {
-  const previous = await readFile(`${name}.blob`).catch(() => undefined);
+/** What the executable holds beside Node.js, which is in the file `blob` of the folder as well. */
+async function makeBlob(bundle: string, architecture: Architecture, folder: string): Promise<Buffer> {
   const config = {
     main: bundle,
-    output: `${name}.blob`,
+    output: `${folder}/blob`,
     disableExperimentalSEAWarning: true,
     // V8's code is of one architecture.
     useCodeCache: architecture === process.arch,
     execArgv: NODE_FLAGS,
     execArgvExtension: 'none',
   };
-  await writeFile(`${name}.json`, JSON.stringify(config));
+  await writeFile(`${folder}/sea-config.json`, JSON.stringify(config));
   // With a fixed seed the code cache has the same bytes each time. V8 takes it at run time without that seed, which would fix
   // Math.random() as well; with --hash-seed it would not.
-  await run(nodeOf(ownArchitecture()), ['--random-seed=1', '--experimental-sea-config', `${name}.json`]);
-  const blob = await readFile(`${name}.blob`);
-  return previous?.equals(blob) ? 'as before' : 'anew';
+  const flags = ['--random-seed=1', '--experimental-sea-config', `${folder}/sea-config.json`];
+  await run(nodeOf(ownArchitecture()), flags);
+  return readFile(`${folder}/blob`);
 }
 
 /** @throws for machines that cannot make executables */

@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeBundle } from '../../scripts/bundle.ts';
 import { DEFAULT_NAME } from '../../scripts/release/make-release.ts';
 import { makeOwnRelease, ownVersion } from '../../scripts/release/own-release.ts';
 import { makeProgram, type Programs, programs } from '../../scripts/release/programs.ts';
@@ -24,6 +25,9 @@ const JAMMY = {
   versions: { GLIBC: '2.35', GLIBCXX: '3.4.30', CXXABI: '1.3.13', GCC: '12.0.0' },
 };
 
+/** Of Debian's libc6-arm64-cross and libstdc++6-arm64-cross. */
+const ARM64_LIBRARIES = '/usr/aarch64-linux-gnu';
+
 let folder: string;
 let version: Version;
 let made: Programs;
@@ -42,7 +46,6 @@ describe('the release of this checkout', () => {
   it('has the same bytes when all of it is made again', async () => {
     const again = join(folder, 'again');
     await mkdir(again);
-    // By other names, so that nothing that is there already is taken for them.
     const anew: Programs = {
       x64: await makeProgram('x64', join(again, 'anew-x64')),
       arm64: await makeProgram('arm64', join(again, 'anew-arm64')),
@@ -51,6 +54,8 @@ describe('the release of this checkout', () => {
     const { digest } = await makeOwnRelease({ version, name: DEFAULT_NAME, programs: anew, output: again });
 
     expect(digest).toBe(release.digest);
+    await makeBundle('cpi', join(again, 'cpi.cjs'));
+    expect(await readFile(join(again, 'cpi.cjs'))).toEqual(await readFile('dist/cpi.cjs'));
   });
 
   it.each<keyof Programs>(['x64', 'arm64'])(
@@ -64,6 +69,20 @@ describe('the release of this checkout', () => {
       expect(versions.filter(([name, needed]) => isNewer(needed, versionIn(name)))).toEqual([]);
     },
   );
+});
+
+// This machine's own program runs in all other tests.
+describe.runIf(process.arch === 'x64')('the program for arm64', () => {
+  it('runs', async () => {
+    const { stdout } = await ended('qemu-aarch64-static', ['-L', ARM64_LIBRARIES, made.arm64], {
+      input: '{"method":"info","arguments":[],"context":{}}',
+    }).catch((cause: unknown) => {
+      const packages = 'qemu-user-static libc6-arm64-cross libstdc++6-arm64-cross';
+      throw new Error(`an emulator and libraries are needed: apt-get install ${packages}`, { cause });
+    });
+
+    expect(JSON.parse(stdout)).toMatchObject({ error: null, result: { api_version: 3 } });
+  });
 });
 
 const versionIn = (name: string) =>
