@@ -118,7 +118,7 @@ describe('use-serverless-cpi.yml', () => {
 });
 
 describe('from-go-cpi.yml', () => {
-  it('makes of a manifest with the Go CPI what it were with the Ruby CPI', async () => {
+  it('makes of a manifest with the Go CPI the one with the Ruby CPI', async () => {
     const values = { ...CLOUD, ...RELEASE };
     const fromRuby = await manifestWith(manifestOf(ON_OPENSTACK), ['use-serverless-cpi.yml'], values);
 
