@@ -10,8 +10,14 @@ export const DEFAULT_NAME = 'bosh-openstack-cpi';
 /** As the job and the package are called in bosh-release/. */
 const SOURCE_NAME = 'openstack_cpi';
 
+/** As the Go CPI's job is called: a manifest with it changes no more than one with the Ruby CPI's. */
+const GO_JOB_NAME = 'openstack_cpi_golang';
+
+/** Where it is the job that the name is for, in its spec and in its templates. */
+const JOB_NAME = new RegExp(`(?<=^name: )${SOURCE_NAME}$|\\b${SOURCE_NAME}(?=/config/)`, 'gm');
+
 export interface ReleaseOptions extends Version {
-  /** The job and the package of a release with another name than the default are called after it. */
+  /** A release with another name than the default has one job, which is called after it, as is the package. */
   name: string;
   /** Folder with `jobs` and `packages`. */
   source: string;
@@ -33,28 +39,38 @@ interface Part {
 /** Makes a BOSH release, `<name>-<version>.tgz`: the same bytes from the same files. */
 export async function makeRelease(options: ReleaseOptions): Promise<Tarball> {
   const { name, version, commitHash, hasUncommittedChanges, source, files, licenses, output } = options;
-  const partName = name === DEFAULT_NAME ? SOURCE_NAME : name.replaceAll('-', '_');
-  const jobFolder = join(source, 'jobs', SOURCE_NAME);
+  const packageName = name === DEFAULT_NAME ? SOURCE_NAME : name.replaceAll('-', '_');
+  const jobNames = name === DEFAULT_NAME ? [SOURCE_NAME, GO_JOB_NAME] : [packageName];
   const packageFolder = join(source, 'packages', SOURCE_NAME);
-  const named = async (path: string) =>
-    (await readFile(path, 'utf8')).replaceAll(new RegExp(`\\b${SOURCE_NAME}\\b`, 'g'), partName);
+  const named = async (path: string, jobName: string) =>
+    (await readFile(path, 'utf8'))
+      .replaceAll(JOB_NAME, jobName)
+      .replaceAll(new RegExp(`\\b${SOURCE_NAME}\\b`, 'g'), packageName);
   await mkdir(output, { recursive: true });
   // Beside the release, into which it may be renamed.
   const workFolder = await mkdtemp(join(output, '.release-'));
-  try {
-    const spec = await named(join(jobFolder, 'spec'));
+  const makeJob = async (jobName: string) => {
+    const folder = join(source, 'jobs', SOURCE_NAME);
+    const spec = await named(join(folder, 'spec'), jobName);
     const { templates, packages } = jobManifest(spec);
-    const job = await makePart('job', join(workFolder, 'job.tgz'), [
+    const job = await makePart('job', join(workFolder, `${jobName}.tgz`), [
       { name: './job.MF', content: spec },
-      { name: './monit', content: { path: join(jobFolder, 'monit') } },
+      { name: './monit', content: { path: join(folder, 'monit') } },
       ...(await Promise.all(
         templates.map(async (template) => ({
           name: `./templates/${template}`,
-          content: await named(join(jobFolder, 'templates', template)),
+          content: await named(join(folder, 'templates', template), jobName),
         })),
       )),
     ]);
-    const packaging = withFlags(await named(join(packageFolder, 'packaging')), options.nodeFlags);
+    return { ...job, name: jobName, packages };
+  };
+  try {
+    const jobs = await Promise.all(jobNames.map(makeJob));
+    const packaging = withFlags(
+      await named(join(packageFolder, 'packaging'), packageName),
+      options.nodeFlags,
+    );
     const compiled = await makePart('package', join(workFolder, 'package.tgz'), [
       { name: './packaging', content: packaging },
       ...files.map((file) => ({ ...file, name: `./${file.name}` })),
@@ -69,8 +85,8 @@ export async function makeRelease(options: ReleaseOptions): Promise<Tarball> {
       version,
       commit_hash: commitHash,
       uncommitted_changes: hasUncommittedChanges,
-      jobs: [{ name: partName, ...job.identity, packages }],
-      packages: [{ name: partName, ...compiled.identity, dependencies: [] }],
+      jobs: jobs.map((job) => ({ name: job.name, ...job.identity, packages: job.packages })),
+      packages: [{ name: packageName, ...compiled.identity, dependencies: [] }],
       license: license.identity,
       no_compression: false,
     };
@@ -78,8 +94,8 @@ export async function makeRelease(options: ReleaseOptions): Promise<Tarball> {
       join(workFolder, 'release.tgz'),
       [
         { name: 'release.MF', content: stringify(manifest, { lineWidth: 0 }) },
-        { name: `jobs/${partName}.tgz`, content: job.tarball },
-        { name: `packages/${partName}.tgz`, content: compiled.tarball },
+        ...jobs.map((job) => ({ name: `jobs/${job.name}.tgz`, content: job.tarball })),
+        { name: `packages/${packageName}.tgz`, content: compiled.tarball },
         { name: 'license.tgz', content: license.tarball },
         ...licenses,
       ],

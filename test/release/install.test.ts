@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { makeBundle } from '../../scripts/bundle.ts';
 import { DEFAULT_NAME } from '../../scripts/release/make-release.ts';
 import { makeOwnRelease, ownVersion } from '../../scripts/release/own-release.ts';
@@ -144,25 +144,33 @@ describe('the installed release', () => {
   });
 });
 
-describe('a release of another name', () => {
+describe('the job', () => {
   let small: SmallRelease;
   let installation: Installation | undefined;
 
-  beforeAll(async () => {
+  beforeEach(async () => {
     small = await smallRelease();
   });
 
-  afterAll(async () => {
+  afterEach(async () => {
     await installation?.remove();
     await small.remove();
   });
 
-  it('runs its own package with its own configuration', async () => {
+  it.each([
+    { release: 'bosh-openstack-cpi', job: 'openstack_cpi', package: 'openstack_cpi' },
+    { release: 'bosh-openstack-cpi', job: 'openstack_cpi_golang', package: 'openstack_cpi' },
+    {
+      release: 'openstack-cpi-serverless',
+      job: 'openstack_cpi_serverless',
+      package: 'openstack_cpi_serverless',
+    },
+  ])('$job of $release runs its package with its own configuration', async (names) => {
     const program = join(small.folder, 'cpi-linux-x64');
     await writeProgram(program, '#!/bin/sh\nprintf \'{"api_version":3} %s %s %s\' "$0" "$@"\n');
     const { path } = await small.make({
       source: 'bosh-release',
-      name: 'openstack-cpi-serverless',
+      name: names.release,
       files: ['cpi-linux-x64', 'cpi-linux-arm64'].map((name) => ({
         name,
         content: { path: program },
@@ -177,13 +185,13 @@ describe('a release of another name', () => {
     };
     await writeFile(configuration, JSON.stringify({ cloud: { properties: { openstack } } }));
 
-    installation = await installRelease(path);
+    installation = await installRelease(path, { job: names.job });
     const { stdout } = await installation.run('', configuration, undefined);
 
     const [, called, option, config = ''] = stdout.split(' ');
-    expect(called).toBe(join(installation.packagesFolder, 'openstack_cpi_serverless/bin/cpi'));
+    expect(called).toBe(join(installation.packagesFolder, names.package, 'bin/cpi'));
     expect(option).toBe('--config');
-    expect(config).toMatch(/\/openstack_cpi_serverless\/config\/cpi\.json$/);
+    expect(config.split('/').slice(-3)).toEqual([names.job, 'config', 'cpi.json']);
     expect(JSON.parse(await readFile(config, 'utf8'))).toMatchObject({
       cloud: { properties: { openstack } },
     });
@@ -201,7 +209,7 @@ describe("the release installed for a machine's own Node.js", () => {
       '#!/bin/sh\ncase $1 in -s) echo Darwin ;; -m) echo arm64 ;; esac\n',
     );
     await symlink(process.execPath, join(commands, 'node'));
-    installation = await installRelease(release.path, `${commands}:/usr/bin:/bin`);
+    installation = await installRelease(release.path, { path: `${commands}:/usr/bin:/bin` });
     stage = await embeddedStage(installation.run);
   });
 

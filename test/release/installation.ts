@@ -34,20 +34,25 @@ interface ReleaseManifest {
 }
 
 /**
- * A release with one job and one package, installed as `bosh create-env` does it.
- * @param path the packaging script's PATH
+ * A release with one package, installed as `bosh create-env` does it.
+ * @param options.job its name; the first of the release unless given
+ * @param options.path the packaging script's PATH
  * @throws with what the packaging script has written to stderr
  */
-export async function installRelease(tarball: string, path = PATH): Promise<Installation> {
+export async function installRelease(
+  tarball: string,
+  { job: jobName, path = PATH }: { job?: string; path?: string } = {},
+): Promise<Installation> {
   const folder = await mkdtemp(join(tmpdir(), 'installation-'));
   const remove = () => rm(folder, { recursive: true });
   try {
     const release = join(folder, 'release');
     await unpack(tarball, release);
     const manifest: ReleaseManifest = parse(await readFile(join(release, 'release.MF'), 'utf8'));
-    const [job, released] = [manifest.jobs[0], manifest.packages[0]];
+    const job = manifest.jobs.find(({ name }) => name === (jobName ?? name));
+    const released = manifest.packages[0];
     if (!job || !released) {
-      throw new Error(`${tarball} has no job, or no package`);
+      throw new Error(`${tarball} has no such job, or no package`);
     }
     const jobFolder = join(folder, 'job');
     await unpackPart(join(release, 'jobs', `${job.name}.tgz`), job.sha1, jobFolder);

@@ -108,29 +108,29 @@ describe('use-serverless-cpi.yml', () => {
     expect(parseConfiguration(rendered, {}).warnings).toEqual([]);
   });
 
+  it.each<[cpi: string, before: unknown]>([
+    ['Ruby', manifestOf(ON_OPENSTACK)],
+    ['Go', goManifest],
+  ])(
+    "changes nothing of a manifest with the %s CPI but the release's version, URL and digest",
+    async (_, before) => {
+      const result = await manifestWith(before, ['use-serverless-cpi.yml'], { ...CLOUD, ...RELEASE });
+
+      const expected = await manifestWith(before, [], CLOUD);
+      const releases = expected.releases.map((release) =>
+        release.name === OUR_RELEASE.name ? OUR_RELEASE : release,
+      );
+      expect(releases).not.toEqual(expected.releases);
+      expect(result).toEqual({ ...expected, releases });
+    },
+  );
+
   it('needs the release of another OpenStack CPI before it', async () => {
     const result = manifestWith(manifestOf(ELSEWHERE), ['use-serverless-cpi.yml'], RELEASE);
 
     await expect(result).rejects.toThrow(
       "Expected to find exactly one matching array item for path '/releases/name=bosh-openstack-cpi' but found 0",
     );
-  });
-});
-
-describe('from-go-cpi.yml', () => {
-  it('makes of a manifest with the Go CPI the one with the Ruby CPI', async () => {
-    const values = { ...CLOUD, ...RELEASE };
-    const fromRuby = await manifestWith(manifestOf(ON_OPENSTACK), ['use-serverless-cpi.yml'], values);
-
-    const result = await manifestWith(goManifest, ['from-go-cpi.yml', 'use-serverless-cpi.yml'], values);
-
-    expect(result).toEqual(fromRuby);
-  });
-
-  it('has nothing to do where there is no Go CPI', async () => {
-    const result = manifestWith(manifestOf(ON_OPENSTACK), ['from-go-cpi.yml'], CLOUD);
-
-    await expect(result).rejects.toThrow('/jobs/name=openstack_cpi_golang');
   });
 });
 
@@ -258,7 +258,7 @@ describe('side-by-side.yml', () => {
 describe('the manifests', () => {
   it.each<[files: string[], director: unknown]>([
     [['use-serverless-cpi.yml'], manifestOf(ON_OPENSTACK)],
-    [['from-go-cpi.yml', 'use-serverless-cpi.yml'], goManifest],
+    [['use-serverless-cpi.yml'], goManifest],
     [['additional-cpi.yml'], manifestOf(ELSEWHERE)],
     [['side-by-side.yml'], manifestOf(ON_OPENSTACK)],
   ])(

@@ -43,13 +43,14 @@ async function fingerprints(changes: Partial<SmallRelease['options']> = {}) {
 }
 
 describe('a release', () => {
-  it('has its manifest first, an archive of the job and of the package, and the license', async () => {
+  it('has its manifest first, archives of the job by both names and of the package, and the license', async () => {
     const { path, files } = await contents();
 
     expect(path).toBe(join(small.folder, 'output/bosh-openstack-cpi-1.2.3+serverless.20261122204528.tgz'));
     expect(namesOf(files)).toEqual([
       'release.MF',
       'jobs/openstack_cpi.tgz',
+      'jobs/openstack_cpi_golang.tgz',
       'packages/openstack_cpi.tgz',
       'license.tgz',
       'LICENSE',
@@ -71,13 +72,11 @@ describe('a release', () => {
       version: '1.2.3+serverless.20261122204528',
       commit_hash: '0123456',
       uncommitted_changes: false,
-      jobs: [
-        {
-          name: 'openstack_cpi',
-          ...identity(manifest.jobs[0].fingerprint, 'jobs/openstack_cpi.tgz'),
-          packages: ['openstack_cpi'],
-        },
-      ],
+      jobs: ['openstack_cpi', 'openstack_cpi_golang'].map((name, index) => ({
+        name,
+        ...identity(manifest.jobs[index].fingerprint, `jobs/${name}.tgz`),
+        packages: ['openstack_cpi'],
+      })),
       packages: [
         {
           name: 'openstack_cpi',
@@ -115,6 +114,21 @@ describe('a release', () => {
     );
   });
 
+  it("has the same job by the Go CPI's name for it, whose package is the same", async () => {
+    const { named } = await contents();
+
+    const [spec, monit, program, ...others] = await tarredFiles(named('jobs/openstack_cpi_golang.tgz'));
+    expect(parse(String(spec?.content))).toMatchObject({
+      name: 'openstack_cpi_golang',
+      packages: ['openstack_cpi'],
+    });
+    expect(String(program?.content)).toBe(
+      'exec packages/openstack_cpi/bin/cpi --config jobs/openstack_cpi_golang/config/cpi.json\n',
+    );
+    const rubys = await tarredFiles(named('jobs/openstack_cpi.tgz'));
+    expect([monit, ...others]).toEqual([rubys[1], ...rubys.slice(3)]);
+  });
+
   it('has the packaging script, with the flags of Node.js, and executable programs in the archive of the package', async () => {
     const { named } = await contents();
 
@@ -133,7 +147,12 @@ describe('a release', () => {
   it('has nothing of the machine that makes it: no owner, no time', async () => {
     const { path, files, named } = await contents();
 
-    const archives = ['jobs/openstack_cpi.tgz', 'packages/openstack_cpi.tgz', 'license.tgz'].map(named);
+    const archives = [
+      'jobs/openstack_cpi.tgz',
+      'jobs/openstack_cpi_golang.tgz',
+      'packages/openstack_cpi.tgz',
+      'license.tgz',
+    ].map(named);
     const inner = await Promise.all(archives.map(tarredFiles));
     const headers = [files, ...inner].flat().map(({ header }) => header);
     const traces = headers.map(({ uid, gid, uname, gname, mtime }) => [uid, gid, uname, gname, mtime]);
@@ -154,6 +173,7 @@ describe('a release', () => {
       'jobs/openstack_cpi_serverless.tgz',
       'packages/openstack_cpi_serverless.tgz',
     ]);
+    expect(manifest.jobs).toHaveLength(1);
     expect(manifest).toMatchObject({
       name: 'openstack-cpi-serverless',
       jobs: [{ name: 'openstack_cpi_serverless', packages: ['openstack_cpi_serverless'] }],
@@ -166,7 +186,7 @@ describe('a release', () => {
       properties: { 'openstack.auth_url': { description: 'what openstack_cpi_golang has as well' } },
     });
     expect(String(program?.content)).toBe(
-      'exec packages/openstack_cpi_serverless/bin/cpi --config jobs/openstack_cpi_serverless/cpi.json\n',
+      'exec packages/openstack_cpi_serverless/bin/cpi --config jobs/openstack_cpi_serverless/config/cpi.json\n',
     );
   });
 

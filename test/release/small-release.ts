@@ -33,7 +33,7 @@ properties:
 `,
   'source/jobs/openstack_cpi/monit': '',
   'source/jobs/openstack_cpi/templates/cpi.erb':
-    'exec packages/openstack_cpi/bin/cpi --config jobs/openstack_cpi/cpi.json\n',
+    'exec packages/openstack_cpi/bin/cpi --config jobs/openstack_cpi/config/cpi.json\n',
   'source/jobs/openstack_cpi/templates/cpi.json.erb': '{}\n',
 };
 
