@@ -154,6 +154,17 @@ describe.each(PLACES)('for %s', (_, propertiesOf) => {
     expect(parseConfiguration(rendered, {}).session.credentials).toMatchObject({ secret: 'a-secret' });
   });
 
+  it('proxy.yml gives the proxies', async () => {
+    const proxies = {
+      http_proxy: 'http://proxy.example.org:3128',
+      https_proxy: 'http://proxy.example.org:3129',
+      no_proxy: '10.0.0.0/8,.example.org',
+    };
+    const manifest = await manifestWith(manifestOf(ON_OPENSTACK), ['proxy.yml'], { ...CLOUD, ...proxies });
+
+    expect(propertiesOf(manifest)).toMatchObject({ env: proxies });
+  });
+
   it('custom-ca.yml adds certificates', async () => {
     const manifest = await manifestWith(manifestOf(ON_OPENSTACK), ['custom-ca.yml'], {
       ...CLOUD,
@@ -274,6 +285,36 @@ describe('the manifests', () => {
       );
     },
   );
+});
+
+describe('files in the order of the page', () => {
+  it('fit together', async () => {
+    const files = ['use-serverless-cpi', 'application-credential', 'custom-ca', 'proxy', 'target-lambda'];
+    const { auth_url, region, default_key_name, default_security_groups } = CLOUD;
+
+    const result = await manifestWith(
+      goManifest,
+      files.map((file) => `${file}.yml`),
+      {
+        ...{ auth_url, region, default_key_name, default_security_groups },
+        ...RELEASE,
+        openstack_application_credential_id: 'an-id',
+        openstack_application_credential_secret: 'a-secret',
+        openstack_ca_cert: CERTIFICATE,
+        http_proxy: '',
+        https_proxy: 'http://proxy.example.org:3128',
+        no_proxy: '',
+        functions_region: 'eu-central-1',
+        functions_prefix: 'bosh-openstack-cpi-',
+      },
+    );
+
+    expect(groupOf(result).properties).not.toHaveProperty('openstack');
+    expect(result.cloud_provider.properties.openstack).toMatchObject({
+      application_credential_secret: 'a-secret',
+      connection_options: { ca_cert: CERTIFICATE },
+    });
+  });
 });
 
 describe('cpi-config.yml', () => {
