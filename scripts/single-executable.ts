@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { copyFile, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { copyFile, mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { promisify } from 'node:util';
 
@@ -16,7 +17,7 @@ export const NODE_FLAGS = [
 export interface Executable {
   /** Path of a CommonJS file that requires nothing but Node.js' own modules. */
   bundle: string;
-  /** Path of the Node.js binary that the executable is made from; of the same version as `nodeOf(process.arch)`. */
+  /** Path of the Node.js binary that the executable is made from; of the same version as this machine's. */
   node: string;
   architecture: Architecture;
   /** Path of the executable. */
@@ -40,29 +41,32 @@ export function nodeOf(architecture: Architecture): string {
 export async function makeExecutable({ bundle, node, architecture, output }: Executable): Promise<void> {
   const parts = `${output}.parts`;
   await mkdir(parts, { recursive: true });
-  const blob = await makeBlob(bundle, architecture, parts);
-  const made = await readFile(`${parts}/made.blob`).catch(() => undefined);
-  if (made?.equals(blob) && (await isNewer(output, node))) {
+  await makeBlob(bundle, architecture, parts);
+  const digest = createHash('sha256')
+    .update(await readFile(`${parts}/blob`))
+    .digest('hex');
+  const state = async () => JSON.stringify([digest, await stateOf(node), await stateOf(output)]);
+  if ((await readFile(`${parts}/made.json`, 'utf8').catch(() => undefined)) === (await state())) {
     return;
   }
-  await rm(`${parts}/made.blob`, { force: true });
   await copyFile(node, `${parts}/executable`);
   const section = ['NODE_SEA_BLOB', `${parts}/blob`, '--sentinel-fuse', SENTINEL_FUSE];
   await run(process.execPath, [resolve('postject/dist/cli.js'), `${parts}/executable`, ...section]);
   // A running one keeps its file.
   await rename(`${parts}/executable`, output);
-  await rename(`${parts}/blob`, `${parts}/made.blob`);
+  await writeFile(`${parts}/made.json`, await state());
 }
 
-/** What the executable holds beside Node.js, which is in the file `blob` of the folder as well. */
-async function makeBlob(bundle: string, architecture: Architecture, folder: string): Promise<Buffer> {
+/** Makes what the executable holds beside Node.js: the file `blob` of the folder. */
+async function makeBlob(bundle: string, architecture: Architecture, folder: string): Promise<void> {
   const config = {
     main: bundle,
     output: `${folder}/blob`,
     disableExperimentalSEAWarning: true,
     // V8's code is of one architecture.
     useCodeCache: architecture === process.arch,
-    execArgv: NODE_FLAGS,
+    // Without --disable-sigusr1, that signal would open a port for debuggers, to all users of the machine.
+    execArgv: [...NODE_FLAGS, '--disable-sigusr1'],
     execArgvExtension: 'none',
   };
   await writeFile(`${folder}/sea-config.json`, JSON.stringify(config));
@@ -70,7 +74,6 @@ async function makeBlob(bundle: string, architecture: Architecture, folder: stri
   // Math.random() as well; with --hash-seed it would not.
   const flags = ['--random-seed=1', '--experimental-sea-config', `${folder}/sea-config.json`];
   await run(nodeOf(ownArchitecture()), flags);
-  return readFile(`${folder}/blob`);
 }
 
 /** @throws for machines that cannot make executables */
@@ -82,7 +85,8 @@ export function ownArchitecture(): Architecture {
   return arch;
 }
 
-async function isNewer(path: string, than: string): Promise<boolean> {
-  const [own, other] = await Promise.all([stat(path).catch(() => undefined), stat(than)]);
-  return own !== undefined && own.ctimeMs > other.ctimeMs;
+/** Changes with the file. */
+async function stateOf(path: string): Promise<unknown> {
+  const { ino, size, ctimeMs } = await stat(path).catch(() => ({ ino: 0, size: 0, ctimeMs: 0 }));
+  return { path, ino, size, ctimeMs };
 }

@@ -93,7 +93,7 @@ export async function makeRelease(options: ReleaseOptions): Promise<Tarball> {
     const made = await writeTarball(
       join(workFolder, 'release.tgz'),
       [
-        { name: 'release.MF', content: stringify(manifest, { lineWidth: 0 }) },
+        { name: 'release.MF', content: stringify(manifest, { lineWidth: 0, version: '1.1' }) },
         ...jobs.map((job) => ({ name: `jobs/${job.name}.tgz`, content: job.tarball })),
         { name: `packages/${packageName}.tgz`, content: compiled.tarball },
         { name: 'license.tgz', content: license.tarball },

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rename, symlink } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rename, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { compile, type Ended, ended, unpack } from './installation.ts';
@@ -43,7 +43,7 @@ async function packaging({ system, cpu, node }: Machine, path = commands): Promi
     `#!/bin/sh\ncase $1 in -s) echo ${system} ;; -m) echo ${cpu} ;; esac\n`,
   );
   if (node !== undefined) {
-    await writeProgram(join(commands, 'node'), nodeOf(node));
+    await writeProgram(join(commands, 'node'), nodeScript(node));
   }
   const home = join(small.folder, 'home');
   await mkdir(home, { recursive: true });
@@ -51,7 +51,7 @@ async function packaging({ system, cpu, node }: Machine, path = commands): Promi
 }
 
 /** It answers as the CPI does, whatever it runs, and says with what. */
-const nodeOf = (version: string) => `#!/bin/sh
+const nodeScript = (version: string) => `#!/bin/sh
 [ "$1" = --version ] && echo v${version} && exit
 echo '{"api_version":3}' "$0" "$@"
 `;
@@ -119,7 +119,7 @@ describe('packaging', () => {
     const folders = ['old', 'fitting', 'newest'].map((name) => join(small.folder, name));
     const versions = ['20.19.0', '22.1.0', '24.3.1'];
     await Promise.all(
-      folders.map((folder, index) => writeProgram(join(folder, 'node'), nodeOf(versions[index] ?? ''))),
+      folders.map((folder, index) => writeProgram(join(folder, 'node'), nodeScript(versions[index] ?? ''))),
     );
 
     const result = await packaging({ system: 'Darwin', cpu: 'arm64' }, [commands, ...folders].join(':'));
@@ -130,7 +130,7 @@ describe('packaging', () => {
 
   it("finds a Node.js of nvm, of which bosh's PATH has nothing", async () => {
     const node = join(small.folder, 'home/.nvm/versions/node/v24.3.1/bin/node');
-    await writeProgram(node, nodeOf('24.3.1'));
+    await writeProgram(node, nodeScript('24.3.1'));
 
     const result = await packaging({ system: 'Darwin', cpu: 'arm64' });
 
@@ -154,15 +154,41 @@ describe('packaging', () => {
   });
 
   it.each([
-    ['no Node.js', undefined],
-    ['Node.js 18.2.0', '18.2.0'],
-  ])('refuses a machine that cannot run its program and has %s', async (seen, node) => {
-    await writeProgram(join(sources, 'cpi-linux-x64'), FOREIGN);
+    ['no Node.js', undefined, FOREIGN, /^cannot execute binary file: Exec format error$/],
+    ['Node.js 18.2.0', '18.2.0', FOREIGN, /^cannot execute binary file: Exec format error$/],
+    ['no Node.js', undefined, '#!/lib/ld-nobody-has.so\n', /^cannot execute: required file not found$/],
+    ['no Node.js', undefined, '#!/bin/sh\nexit 1\n', /^no answer$/],
+    [
+      'no Node.js',
+      undefined,
+      '#!/bin/sh\necho "$0: error while loading shared libraries: libstdc++.so.6: not there" >&2\n',
+      /^error while loading shared libraries: libstdc\+\+\.so\.6: not there$/,
+    ],
+  ])(
+    'refuses a machine with %s that cannot run its program, and says why (Node.js %s, %j)',
+    async (...row) => {
+      const [seen, node, program, reason] = row;
+      await writeProgram(join(sources, 'cpi-linux-x64'), program);
 
-    const result = await packaging({ system: 'Linux', cpu: 'x86_64', ...(node && { node }) });
+      const result = await packaging({ system: 'Linux', cpu: 'x86_64', ...(node && { node }) });
 
-    expect(result).toEqual({ status: 1, stdout: '', stderr: sentence(`Linux x86_64, ${seen}`) });
-    expect(await readdir(target)).toEqual([]);
+      const [, said = ''] = /; cpi-linux-x64: (.*)\): it needs/.exec(result.stderr) ?? [];
+      expect(said).toMatch(reason);
+      expect(result).toEqual({
+        status: 1,
+        stdout: '',
+        stderr: sentence(`Linux x86_64, ${seen}; cpi-linux-x64: ${said}`),
+      });
+      expect(await readdir(target)).toEqual([]);
+    },
+  );
+
+  it('says that a program may not be executed where it is', async () => {
+    await chmod(join(sources, 'cpi-linux-x64'), 0o644);
+
+    const result = await packaging({ system: 'Linux', cpu: 'x86_64' });
+
+    expect(result.stderr).toBe(sentence('Linux x86_64, no Node.js; cpi-linux-x64: Permission denied'));
   });
 
   it('refuses a Node.js that cannot run the CPI', async () => {

@@ -308,6 +308,22 @@ describe("a release's version", () => {
     });
   });
 
+  it('does not listen to settings of git', async () => {
+    await git('config', 'status.showUntrackedFiles', 'no');
+    await git('config', 'log.showSignature', 'true');
+    await writeFile(join(repository, 'another-file'), 'not committed\n');
+
+    const version = await versionOf('0.1.0', repository);
+
+    expect(version.version).toBe('0.1.0+serverless.20261122204528.dirty');
+  });
+
+  it('is not told of a repository that git cannot read', async () => {
+    await rm(join(repository, '.git/HEAD'));
+
+    await expect(versionOf('0.1.0', repository)).rejects.toThrow('not a git repository');
+  });
+
   it.each([
     ['in no repository', () => small.folder],
     ["in somebody else's repository", () => join(repository, 'inside')],

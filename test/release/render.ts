@@ -3,10 +3,11 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { isRecord } from '#lib/json.ts';
 
-const RENDERER = new URL('erb/render.rb', import.meta.url).pathname;
+const RENDERER = fileURLToPath(new URL('erb/render.rb', import.meta.url));
 
 export interface JobSpec {
   name: string;

@@ -1,9 +1,10 @@
+import { fileURLToPath } from 'node:url';
 import { isRecord, parseJson } from '#lib/json.ts';
 import { renderJob } from '../render.ts';
 
 type Properties = Record<string, unknown>;
 
-export const JOB_FOLDER = new URL('../../../bosh-release/jobs/openstack_cpi', import.meta.url).pathname;
+export const JOB_FOLDER = fileURLToPath(new URL('../../../bosh-release/jobs/openstack_cpi', import.meta.url));
 
 /** What a manifest gives at least. */
 export const OPENSTACK = {
